@@ -1,0 +1,1 @@
+"""One YAML file, one frozen typed tree."""

@@ -1,0 +1,77 @@
+"""The one tree of errors.
+
+HilumError
+  InputError              the caller's file or request: exit 1 (HTTP 4xx)
+    UnreadableImage       not an image, damaged, or larger than we agree to decode
+    UnsuitableImage       readable, but outside the input contract (size, aspect)
+    EmptyDataset          a data folder or table without usable films
+    DatasetError          a data folder or table that contradicts itself
+  ConfigError             a setting or an option: exit 2
+  CheckpointError         a checkpoint or bundle that does not fit: refuse to use it
+  WeightsUnavailable      pretrained weights that cannot be had here
+  RunFolderBusy           another process writes to the same run folder
+
+A message names the thing, the value found, what is allowed and the way out. It never carries a
+patient identifier, a DICOM header value or pixel data. The command line maps branches to exit codes
+in one table, `hilum.cli.main`.
+"""
+
+
+class HilumError(Exception):
+    """Anything hilum refuses to do, with a message for the person who asked."""
+
+    code = "error"
+
+
+class InputError(HilumError):
+    """The caller's file or request cannot be used."""
+
+    code = "input"
+
+
+class UnreadableImage(InputError):
+    """The bytes are not an image we decode, are damaged, or are larger than the limits."""
+
+    code = "unreadable_image"
+
+
+class UnsuitableImage(InputError):
+    """The image decodes but lies outside the input contract."""
+
+    code = "unsuitable_image"
+
+
+class EmptyDataset(InputError):
+    """There is nothing to work on."""
+
+    code = "empty_dataset"
+
+
+class DatasetError(InputError):
+    """A data set contradicts itself: an unknown class, a missing file, a patient in two splits."""
+
+    code = "dataset"
+
+
+class ConfigError(HilumError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    code = "config"
+
+
+class CheckpointError(HilumError):
+    """A checkpoint or bundle does not fit the code or the request."""
+
+    code = "checkpoint"
+
+
+class WeightsUnavailable(HilumError):
+    """The pretrained weights asked for cannot be had here; never replaced by random ones silently."""
+
+    code = "weights_unavailable"
+
+
+class RunFolderBusy(HilumError):
+    """Another process holds the run folder."""
+
+    code = "run_folder_busy"

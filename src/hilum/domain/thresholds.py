@@ -1,0 +1,103 @@
+"""Every domain number, once: value, unit, meaning and source.
+
+Fitted values (temperature, cut-offs) are not here: they belong to a model and travel with it.
+"Report" is the technical report that hilum implements, by table or section. Direction is part of the
+name: `MIN_` and `MAX_` are bounds that are themselves allowed.
+"""
+
+from typing import Final
+
+# --- Reading an image -------------------------------------------------------------------------
+MIN_SIDE_PX: Final = 100
+"""Pixels. A film with a shorter side is excluded as too small. Report Table 4."""
+
+MAX_ASPECT_RATIO: Final = 3.0
+"""Long side / short side. Above it a film is excluded: resizing would distort it. Report Table 4."""
+
+MAX_FILE_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of one file, checked before it is opened as an image."""
+
+MAX_PIXELS: Final = 25_000_000
+"""Pixels (width x height) read from the header, checked before decoding: a decompression bomb stops here."""
+
+MAX_SIDE_PX: Final = 6_000
+"""Pixels of the longer side, from the header. A 43 cm plate at 0.1 mm is 4,300 pixels."""
+
+MIN_BITS_STORED: Final = 8
+"""Bits per grey sample that carry enough for a radiograph; below it (1-bit masks) is not a film."""
+
+MAX_BITS_STORED: Final = 16
+"""Bits per grey sample that DICOM DX, CR and grey PNG or TIFF use at most."""
+
+# --- Duplicate clusters for splitting ---------------------------------------------------------
+DUPLICATE_MAX_HASH_BITS: Final = 6
+"""Differing bits of a 64-bit perceptual hash up to which two films are compared by pixel."""
+
+DUPLICATE_MIN_CORRELATION: Final = 0.985
+"""Pearson correlation of two 32 x 32 thumbnails from which films count as one. Chest films look alike:
+unrelated films reach about 0.95, so a hash alone cries wolf."""
+
+# --- Decisions --------------------------------------------------------------------------------
+HIGH_SENSITIVITY_PROBABILITY: Final = 0.3
+"""Probability of a disease class from which screening calls it. Report Table 15."""
+
+HIGH_SPECIFICITY_PROBABILITY: Final = 0.7
+"""Probability of a disease class from which confirmation calls it. Report Table 15."""
+
+WHO_TRIAGE_MIN_SENSITIVITY: Final = 0.90
+"""Sensitivity for tuberculosis that WHO asks of a triage test (target product profile, 2014)."""
+
+WHO_TRIAGE_MIN_SPECIFICITY: Final = 0.70
+"""Specificity for tuberculosis that WHO asks of a triage test (target product profile, 2014)."""
+
+# --- Measuring --------------------------------------------------------------------------------
+CONFIDENCE_LEVEL: Final = 0.95
+"""Coverage of every interval that is printed."""
+
+BOOTSTRAP_RESAMPLES: Final = 1_000
+"""Resamples of patients behind an interval."""
+
+CALIBRATION_BINS: Final = 15
+"""Equal-width bins of the expected calibration error (Guo et al., ICML 2017)."""
+
+MAX_ECE: Final = 0.1
+"""Expected calibration error above which probabilities must be recalibrated. Report Table 22, 8.3."""
+
+MAX_CLASS_ERROR_RATE: Final = 0.40
+"""Share of a class that is misclassified above which the class is said to fail. Report Table 22."""
+
+MIN_FILMS_FOR_CLAIM: Final = 10
+"""Films of a class below which its sensitivity is not printed as a finding, only as a count."""
+
+# --- Explaining -------------------------------------------------------------------------------
+UPPER_ZONE_END: Final = 1 / 3
+"""Share of the lung height where the upper zone ends (chest film reading convention: equal thirds)."""
+
+MIDDLE_ZONE_END: Final = 2 / 3
+"""Share of the lung height where the middle zone ends."""
+
+MIN_LUNG_AREA_SHARE: Final = 0.10
+"""Share of the film that two lungs fill at least; a segmentation below it is not believed."""
+
+MAX_LUNG_AREA_SHARE: Final = 0.65
+"""Share of the film that two lungs fill at most; a segmentation above it is not believed."""
+
+# --- Training: the smart early stopping of report 4.7 --------------------------------------------
+CONVERGENCE_WINDOW_EPOCHS: Final = 5
+"""Epochs looked back on when asking whether validation F1 still moves."""
+
+CONVERGENCE_MAX_F1_RANGE: Final = 0.002
+"""Highest minus lowest validation F1 inside the window below which training has converged."""
+
+OVERFITTING_MIN_F1_GAP: Final = 0.10
+"""Train F1 minus validation F1 from which the model memorises; the report's own gap is 0.024 (Table 12)."""
+
+OVERFITTING_EPOCHS: Final = 3
+"""Consecutive epochs of growing gap and rising validation loss before overfitting is called."""
+
+# --- Evaluation page ---------------------------------------------------------------------------
+WORST_CONFUSED_FILMS: Final = 12
+"""Films shown on the evaluation page, the most confidently wrong first."""
+
+CROSS_CHECK_TOLERANCE: Final = 1e-6
+"""Largest difference between two ways to the same figure that is rounding."""
