@@ -95,9 +95,71 @@ OVERFITTING_MIN_F1_GAP: Final = 0.10
 OVERFITTING_EPOCHS: Final = 3
 """Consecutive epochs of growing gap and rising validation loss before overfitting is called."""
 
+OPTIMAL_POINT_MAX_DISTANCE_EPOCHS: Final = 2
+"""Epochs between the highest validation F1 and the lowest validation loss that still count as one point."""
+
+OPTIMAL_POINT_EPOCHS_AFTER: Final = 6
+"""Epochs without a better F1 or loss after which such a point is called the optimum."""
+
 # --- Evaluation page ---------------------------------------------------------------------------
 WORST_CONFUSED_FILMS: Final = 12
 """Films shown on the evaluation page, the most confidently wrong first."""
 
 CROSS_CHECK_TOLERANCE: Final = 1e-6
 """Largest difference between two ways to the same figure that is rounding."""
+
+# --- Reading an image: grey values and fingerprints ------------------------------------------------
+MAX_INFLATED_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that a deflated DICOM data set may inflate to, counted while inflating."""
+
+ROBUST_WINDOW_PERCENTILES: Final = (0.5, 99.5)
+"""Percent of the grey values where black and white are put when a file gives no usable window: burned-in markers
+and dead detector cells hold fewer pixels than that."""
+
+FULL_RANGE_16_BIT: Final = 32_768
+"""Grey value. 16-bit data whose 99.5th percentile reaches it fill their container: a picture made for display,
+scaled by 257. Below it they are detector values of fewer bits and need a window."""
+
+FINGERPRINT_DCT_SIDE_PX: Final = 32
+"""Pixels of the square whose DCT is hashed (Zauner 2010, 3.2.1)."""
+
+FINGERPRINT_HASH_SIDE: Final = 8
+"""Lowest frequencies kept per axis; 8 x 8 make the 64 bits (Zauner 2010, 3.2.1)."""
+
+FINGERPRINT_BAND_BITS: Final = 16
+"""Bits per band of the hash index: at most 65,536 buckets a band (Norouzi et al., CVPR 2012, 2.3)."""
+
+FINGERPRINT_THUMBNAIL_SIDE_PX: Final = 32
+"""Pixels of the thumbnail whose correlation decides whether two films are one."""
+
+# --- Evaluation statistics -----------------------------------------------------------------------
+MIN_TEMPERATURE: Final = 0.05
+"""Lowest softmax temperature that the fit may return; a fit that ends here says so."""
+
+MAX_TEMPERATURE: Final = 20.0
+"""Highest softmax temperature that the fit may return; a fit that ends here says so."""
+
+MAX_CALIBRATION_SLOPE_DEVIATION: Final = 0.15
+"""Distance of the reliability slope from 1 above which probabilities are said to be off. Report Table 22."""
+
+MAX_SOURCE_AUROC_DROP: Final = 0.05
+"""AUROC (sick against normal) by which one source may lie below the best source before the page says so.
+Ours: 0.05 is about half of the drop that a first look at an unseen site usually shows."""
+
+CHANCE_AUROC: Final = 0.5
+"""AUROC of a score that knows nothing."""
+
+FAIR_AUROC: Final = 0.70
+"""AUROC from which discrimination is worded as fair; below it as poor (Hosmer and Lemeshow, 2000, 5.2.4)."""
+
+GOOD_AUROC: Final = 0.80
+"""AUROC from which discrimination is worded as good. Report Table 14 (0.840 is "good")."""
+
+VERY_GOOD_AUROC: Final = 0.85
+"""AUROC from which discrimination is worded as very good. Report Table 14 (0.897 is "very good")."""
+
+EXCELLENT_AUROC: Final = 0.95
+"""AUROC from which discrimination is worded as excellent. Report Table 14 (0.987 is "excellent")."""
+
+AGE_BAND_STARTS_YEARS: Final = (0, 5, 18, 40, 65)
+"""First year of each age band in subgroup tables: infant and toddler, child, young, middle-aged, old adult."""

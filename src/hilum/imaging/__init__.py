@@ -1,0 +1,1 @@
+"""Bytes to `Radiograph`: decoding, the input contract, preprocessing and fingerprints."""

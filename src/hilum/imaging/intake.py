@@ -1,0 +1,92 @@
+"""The one door: bytes in, `Radiograph` or `UnreadableImage` out.
+
+Training, prediction, the service and the PACS node all read films through `read_radiograph`. It checks sizes
+before anything is decoded and trusts magic bytes, never a file name. Knows nothing about HTTP or data sets.
+"""
+
+import stat
+from pathlib import Path
+
+from hilum.domain.errors import UnreadableImage
+from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.imaging.dicom import read_dicom
+from hilum.imaging.headers import DICOM_PREFIX_OFFSET, PROGRAMS, describe_other, header_size, sniff_format
+from hilum.imaging.limits import check_bytes, check_size
+from hilum.imaging.radiograph import Radiograph
+from hilum.imaging.raster import damaged_message, read_raster
+
+
+def read_radiograph(
+    source: Path | bytes, *, name: str | None = None, min_side_px: int | None = None
+) -> Radiograph:
+    """Read one film from a file or from the bytes of one.
+
+    PNG, JPEG, TIFF, BMP, WebP and DICOM; grey, colour, palette, transparent, 1-bit to 16-bit, rotated
+    by EXIF. Whatever comes in, what goes out is uint8 (H, W), MONOCHROME2 (air dark), upright.
+
+    Parameters
+    ----------
+    source
+        Path of a file, or its content.
+    name
+        How messages call the image; by default the file's own name, or "image" for bytes.
+    min_side_px
+        The caller will shrink to this side at once: a JPEG may be decoded at a reduced DCT scale whose
+        sides are not below it. ``facts`` keep the original size.
+
+    Raises
+    ------
+    UnreadableImage
+        If the file is missing, not an image of these formats, truncated or damaged, or beyond
+        `MAX_FILE_BYTES`, `MAX_PIXELS` or `MAX_SIDE_PX`. The message is one line and quotes no header value
+        that could identify a patient.
+    """
+    label = _label(source, name)
+    data = _read_bytes(source, label)
+    check_bytes(len(data), name=label)
+    file_format = sniff_format(data)
+    if file_format is None:
+        raise UnreadableImage(
+            f"{label}: this is {describe_other(data)}; expected a PNG, JPEG, TIFF, BMP, WebP or DICOM image"
+            " (told by content, not by file name). Export the film in one of these formats."
+        )
+    if file_format == "DICOM":
+        if describe_other(data[:DICOM_PREFIX_OFFSET]) in PROGRAMS:
+            raise UnreadableImage(
+                f"{label}: a program is hidden in the DICOM preamble; it must be empty or a TIFF header."
+                " Treat the file as hostile and ask the sender."
+            )
+        return read_dicom(data, name=label)
+    size = header_size(data, file_format)
+    if size is None:
+        raise UnreadableImage(damaged_message(label, file_format))
+    check_size(*size, name=label)
+    return read_raster(data, file_format, name=label, min_side_px=min_side_px)
+
+
+def _label(source: Path | bytes, name: str | None) -> str:
+    """Name the image for messages, on one line."""
+    if name is None:
+        name = "image" if isinstance(source, bytes) else source.name
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _read_bytes(source: Path | bytes, label: str) -> bytes:
+    """Read a whole regular file, at most one byte more than allowed."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage(
+                f"{label}: this is not a regular file; expected an image file. Name the file itself."
+            )
+        check_bytes(status.st_size, name=label)
+        with source.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL inside the path
+        reason = getattr(error, "strerror", None) or "the path is not valid"
+        raise UnreadableImage(
+            f"{label}: the file cannot be read ({reason}); it must exist and be readable."
+            " Check the path and its rights."
+        ) from error

@@ -1,0 +1,45 @@
+"""The only resize between a film and the network.
+
+Knows nothing about normalisation: scaling to the network's input happens inside the exported graph.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.imaging.radiograph import Radiograph
+
+
+def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
+    """Bring a film to a square by area averaging.
+
+    Both axes are scaled to `side_px`; aspect is not kept, as in the report (`MAX_ASPECT_RATIO` bounds the
+    distortion). Shrinking averages areas (no aliasing of ribs into a moire pattern); if either axis must
+    grow the whole film is interpolated linearly, which invents no overshoot at bright edges as a cubic
+    would. The result depends on nothing but the pixels and `side_px`.
+
+    Parameters
+    ----------
+    radiograph
+        Pixels uint8 (H, W).
+    side_px
+        Side of the result, at least 1.
+
+    Returns
+    -------
+    uint8 (side_px, side_px), C-contiguous, writeable and never the input's own memory.
+
+    Raises
+    ------
+    ValueError
+        If `side_px` is below 1.
+    """
+    if side_px < 1:
+        raise ValueError(f"side_px must be at least 1, got {side_px}")
+    pixels = radiograph.pixels
+    if pixels.shape == (side_px, side_px):
+        return pixels.copy()
+    shrinks = min(pixels.shape) >= side_px
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(pixels, (side_px, side_px), interpolation=method)
+    return np.ascontiguousarray(resized, dtype=np.uint8)

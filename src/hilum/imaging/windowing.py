@@ -1,0 +1,75 @@
+"""Grey values of any depth to 8 bits.
+
+Knows the arithmetic of windows, not where a window came from: DICOM headers are read in `dicom`,
+containers without a window in `raster`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.thresholds import FULL_RANGE_16_BIT, ROBUST_WINDOW_PERCENTILES
+
+WHITE = 255
+SIXTEEN_TO_EIGHT = 257  # 65,535 / 255: full white stays full white
+
+
+def fit_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring grey values of a container without a window to 8 bits.
+
+    Two kinds of 16-bit files exist. A picture made for display fills its container, and must come out
+    equal to its 8-bit twin: it is divided by 257. Detector values of 10 to 15 bits in the same container
+    would come out almost black that way: they get the robust window a viewer would open them with. The
+    99.5th percentile tells the two apart (`FULL_RANGE_16_BIT`), so one hot pixel does not.
+
+    Parameters
+    ----------
+    values
+        Integer or float (H, W), finite, larger is whiter.
+
+    Returns
+    -------
+    uint8 (H, W).
+    """
+    _, high = _percentiles(values)
+    full_range = np.iinfo(np.uint16).max
+    if FULL_RANGE_16_BIT <= high <= full_range and values.min() >= 0 and values.max() <= full_range:
+        return to_bytes(values.astype(np.float32) / np.float32(SIXTEEN_TO_EIGHT))
+    return robust_window(values)
+
+
+def robust_window(values: NDArray[Any], ignored: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Spread the values between two percentiles over 0 to 255, linearly.
+
+    At most the share outside `ROBUST_WINDOW_PERCENTILES` is clipped at either end. If the percentiles
+    coincide (a nearly empty picture) the full range is used; a constant picture becomes black.
+
+    Parameters
+    ----------
+    values
+        Integer or float (H, W), finite.
+    ignored
+        bool (H, W), True where a value is padding and must not move the percentiles.
+
+    Returns
+    -------
+    uint8 (H, W).
+    """
+    counted = values if ignored is None or ignored.all() else values[~ignored]
+    low, high = _percentiles(counted)
+    if low == high:
+        low, high = float(counted.min()), float(counted.max())
+    if low == high:
+        return np.zeros(values.shape, dtype=np.uint8)
+    return to_bytes((values.astype(np.float64) - low) * (WHITE / (high - low)))
+
+
+def to_bytes(grey: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round to the nearest grey level and clip to 0 to 255; (H, W) in, uint8 (H, W) out."""
+    return np.asarray(np.clip(np.rint(grey), 0, WHITE), dtype=np.uint8)
+
+
+def _percentiles(values: NDArray[Any]) -> tuple[float, float]:
+    low, high = np.percentile(values, ROBUST_WINDOW_PERCENTILES)
+    return float(low), float(high)
