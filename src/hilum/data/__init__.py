@@ -1,0 +1,1 @@
+"""From files on disk to tensors: manifest, splits, pixel cache, augmentation, phantoms."""

@@ -1,0 +1,106 @@
+"""Films of one split as tensors, in batches.
+
+All films of a split stay in memory as uint8 (50 kB each at 224 px), decoded once by the pixel cache, so
+an epoch costs one interpolation per film and no process, pipe or decoder. The order of an epoch depends on
+(seed, epoch) alone, and process r of w takes every w-th film of each global batch: two processes see
+the very batches that one would.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hilum.config.schema import Augmentation
+from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
+from hilum.data.ingest import Dataset
+from hilum.data.manifest import usable_films
+from hilum.domain.findings import CLASS_NAMES
+
+_ORDER_STREAM = 0
+_AUGMENT_STREAM = 1
+_MIN_BATCH = 2  # batch normalisation needs two values per channel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Films:
+    """One split in memory: `pixels` uint8 (N, 1, H, W), `labels` int64 (N,), `rows` of the manifest."""
+
+    pixels: Tensor
+    labels: Tensor
+    rows: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """Return int64 (K,): films per class in the order of CLASS_NAMES."""
+        return np.bincount(self.labels.numpy(), minlength=len(CLASS_NAMES))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Films of one step: `films` float32 (B, 1, H, W) in [0, 255], `labels` int64 (B,)."""
+
+    films: Tensor
+    labels: Tensor
+
+
+def load_split(dataset: Dataset, split: str) -> Films:
+    """Return the usable films of a split.
+
+    Raises
+    ------
+    EmptyDataset
+        If the split has none.
+    """
+    rows = usable_films(dataset.manifest, split=split)
+    used = dataset.manifest["excluded"].isna() & (dataset.manifest["split"] == split)
+    pixels = torch.from_numpy(dataset.pixels[used.to_numpy()]).unsqueeze(1)
+    labels = torch.tensor([CLASS_NAMES.index(label) for label in rows["label"]], dtype=torch.int64)
+    return Films(pixels, labels, rows)
+
+
+class TrainLoader:
+    """Shuffled, augmented batches of one epoch at a time."""
+
+    def __init__(
+        self,
+        films: Films,
+        *,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.films = films
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+
+    def batches_per_epoch(self) -> int:
+        """Return the number of optimiser steps of an epoch."""
+        full, rest = divmod(len(self.films), self.batch_size)
+        return full + (rest >= _MIN_BATCH * self.world_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch; a last batch too small for batch normalisation is left out."""
+        count = len(self.films)
+        order = torch.randperm(count, generator=epoch_generator(self.seed, epoch, stream=_ORDER_STREAM))
+        draw = draw_epoch(
+            count, self.augmentation, epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM)
+        )
+        for step in range(self.batches_per_epoch()):
+            index = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield self._make_batch(index[self.rank :: self.world_size], draw)
+
+    def _make_batch(self, index: Tensor, draw: EpochDraw) -> Batch:
+        films = augment_batch(self.films.pixels[index], draw, index)
+        return Batch(films, self.films.labels[index])

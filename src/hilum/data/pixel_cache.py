@@ -1,0 +1,125 @@
+"""Decode each film once: resized pixels and facts, kept by the content of the file.
+
+The key is the SHA-256 of the file's bytes plus the preprocessing version, so a renamed or copied film
+is decoded once and an edited one anew. An entry is written beside its place and renamed into it, and
+carries a CRC: a killed or powered-off writer leaves either nothing or an entry that is found out and
+made again. Knows nothing about labels.
+"""
+
+import json
+import os
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import ConfigError, UnreadableImage
+from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.imaging.contract import check_film
+from hilum.imaging.fingerprint import content_sha256
+from hilum.imaging.intake import read_radiograph
+from hilum.imaging.preprocess import resize_film
+from hilum.imaging.radiograph import ImageFacts
+
+PREPROCESS_VERSION = 1
+"""Raise whenever decoding or resizing changes a pixel: old entries are then never read again."""
+
+_MAGIC = b"HILUMPX1"
+_LENGTHS = struct.Struct("<II")  # bytes of the JSON header, CRC-32 of header + pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CachedFilm:
+    """A film as the network sees it. `pixels` is uint8 (side, side), MONOCHROME2."""
+
+    sha256: str
+    facts: ImageFacts
+    pixels: NDArray[np.uint8]
+
+
+class PixelCache:
+    """A folder of decoded films for one network input size."""
+
+    def __init__(self, folder: Path, *, side_px: int) -> None:
+        self.side_px = side_px
+        self.folder = folder / f"v{PREPROCESS_VERSION}-{side_px}px"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"pixel cache {folder}: cannot be made ({error.strerror})."
+                " Choose another place with --set data.cache_dir=FOLDER."
+            ) from error
+
+    def read_film(self, path: Path, *, name: str) -> CachedFilm:
+        """Return a film from the cache, decoding it first when it is not there.
+
+        Raises
+        ------
+        UnreadableImage
+            If the file cannot be read or decoded.
+        UnsuitableImage
+            If it is undersized or too long for its width; nothing is cached then.
+        """
+        try:
+            size = path.stat().st_size
+            if size > MAX_FILE_BYTES:
+                raise UnreadableImage(
+                    f"{name}: file has {size} bytes; at most {MAX_FILE_BYTES} are read. Export a smaller file."
+                )
+            data = path.read_bytes()
+        except OSError as error:
+            raise UnreadableImage(f"{name}: cannot be opened ({error.strerror}).") from error
+        sha256 = content_sha256(data)
+        entry = self.folder / sha256[:2] / sha256[2:]
+        film = self._load(entry, sha256)
+        if film is None:
+            film = self._decode(data, sha256, name=name)
+            _write_atomically(entry, _pack(film))
+        return film
+
+    def _decode(self, data: bytes, sha256: str, *, name: str) -> CachedFilm:
+        radiograph = read_radiograph(data, name=name, min_side_px=self.side_px)
+        check_film(radiograph.facts, name=name)
+        return CachedFilm(sha256, radiograph.facts, resize_film(radiograph, self.side_px))
+
+    def _load(self, entry: Path, sha256: str) -> CachedFilm | None:
+        try:
+            data = entry.read_bytes()
+        except OSError:
+            return None
+        return _unpack(data, sha256, side_px=self.side_px)
+
+
+def default_cache_folder() -> Path:
+    """Return the user's cache folder for decoded films (XDG_CACHE_HOME is honoured)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hilum" / "pixels"
+
+
+def _pack(film: CachedFilm) -> bytes:
+    header = json.dumps(asdict(film.facts)).encode()
+    body = header + film.pixels.tobytes()
+    return _MAGIC + _LENGTHS.pack(len(header), zlib.crc32(body)) + body
+
+
+def _unpack(data: bytes, sha256: str, *, side_px: int) -> CachedFilm | None:
+    start = len(_MAGIC) + _LENGTHS.size
+    if len(data) < start or not data.startswith(_MAGIC):
+        return None
+    header_bytes, crc = _LENGTHS.unpack_from(data, len(_MAGIC))
+    if len(data) != start + header_bytes + side_px * side_px or zlib.crc32(data[start:]) != crc:
+        return None
+    facts = ImageFacts(**json.loads(data[start : start + header_bytes]))
+    pixels = np.frombuffer(data, np.uint8, offset=start + header_bytes).reshape(side_px, side_px)
+    return CachedFilm(sha256, facts, pixels)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)

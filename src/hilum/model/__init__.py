@@ -1,0 +1,1 @@
+"""The network: backbone, head, losses, closed-form Grad-CAM, checkpoints, scoring."""

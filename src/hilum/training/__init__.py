@@ -1,0 +1,1 @@
+"""From decoded films to a checkpoint: loop, schedule, stopping, resume."""

@@ -1,0 +1,189 @@
+"""Training, as a table of contents: prepare, epochs, record, stop, conclude."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hilum.config.load import dump_config
+from hilum.config.schema import TrainConfig
+from hilum.domain.errors import ConfigError
+from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
+from hilum.training.curves import draw_training_curves
+from hilum.training.determinism import make_deterministic, seed_epoch
+from hilum.training.distributed import make_fabric
+from hilum.training.loop import EpochScore, train_one_epoch, validate
+from hilum.training.prepare import PreparedRun, prepare_run, read_films
+from hilum.training.resume import make_checkpoint
+from hilum.training.run_folder import RunFolder
+from hilum.training.stopping import History, Verdict, best_epoch, judge_history
+
+log = logging.getLogger(__name__)
+
+OnEpoch = Callable[[History], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """Where a run ended: files, the best epoch (from 1) and why it stopped."""
+
+    folder: RunFolder
+    best_epoch: int
+    best_val_f1: float
+    epochs: int
+    reasons: tuple[str, ...]
+    weights_sha256: str
+    """Of the best model's tensors: equal weights, equal hash."""
+
+
+def run_training(
+    config: TrainConfig, data: Path, out: Path, *, resume: bool = False, on_epoch: OnEpoch | None = None
+) -> TrainingResult:
+    """Train on the train split of `data`, choose by validation macro F1, write the run into `out`.
+
+    Parameters
+    ----------
+    data
+        A folder or CSV, see `hilum.data.ingest`.
+    resume
+        Go on after the last finished epoch of `out`; starts at the beginning when there is none.
+    on_epoch
+        Called with the history after each epoch; what it raises ends the run, resumable.
+
+    Raises
+    ------
+    ConfigError, InputError, CheckpointError, WeightsUnavailable, RunFolderBusy
+        Before the first step, when something does not fit.
+    """
+    folder = RunFolder(out)
+    make_deterministic(config.reproducibility)
+    fabric = make_fabric(config.training)
+    with folder.locked(leader=fabric.is_global_zero):
+        start = folder.latest_checkpoint if folder.latest_checkpoint.exists() else None
+        if start is not None and not resume:
+            raise ConfigError(f"{out}: already holds a training run. Go on with --resume, or give another --out.")
+        run = prepare_run(config, read_films(config, data), fabric, folder, start=start)
+        verdict = _train_epochs(run, config, on_epoch)
+        if run.average is not None and run.average.has_weights:
+            _offer_averaged_weights(run, config)
+        return _conclude(run, config, verdict)
+
+
+def _train_epochs(run: PreparedRun, config: TrainConfig, on_epoch: OnEpoch | None) -> Verdict:
+    verdict = _judge(run.history, config)
+    for epoch in range(len(run.history["val_f1"]), config.training.epochs):
+        if verdict.should_stop:
+            break
+        run.trainer.network.set_backbone_frozen(epoch < config.training.freeze_backbone_epochs)
+        seed_epoch(config.reproducibility.seed, epoch + 1, rank=run.trainer.fabric.global_rank)
+        with _progress_bar(run, epoch, config.training.epochs) as bar:
+            train = train_one_epoch(run.trainer, run.loader, epoch, on_batch=bar.update)
+        _record_epoch(run, config, train, validate(run.trainer, run.val))
+        verdict = _judge(run.history, config)
+        if on_epoch is not None:
+            on_epoch(run.history)
+    for reason in verdict.reasons:
+        log.info("stopping: %s", reason)
+    return verdict
+
+
+def _judge(history: History, config: TrainConfig) -> Verdict:
+    if not history["val_f1"]:
+        return Verdict(should_stop=False)
+    return judge_history(
+        history, config.training.early_stopping, frozen_epochs=config.training.freeze_backbone_epochs
+    )
+
+
+def _record_epoch(run: PreparedRun, config: TrainConfig, train: EpochScore, val: EpochScore) -> None:
+    backbone_lr, head_lr = run.trainer.scheduler.get_last_lr()
+    metrics = {
+        "train_loss": train.loss,
+        "val_loss": val.loss,
+        "train_f1": train.macro_f1,
+        "val_f1": val.macro_f1,
+        "train_accuracy": train.accuracy,
+        "val_accuracy": val.accuracy,
+        "learning_rate": float(head_lr),
+        "backbone_learning_rate": float(backbone_lr),
+    }
+    for name, value in metrics.items():
+        run.history[name].append(value)
+    epoch = len(run.history["val_f1"])
+    if run.average is not None:
+        run.average.update(run.trainer.network, epoch - 1)
+    log.info(
+        "epoch %d/%d: train loss %.4f F1 %.4f, val loss %.4f F1 %.4f accuracy %.4f",
+        epoch, config.training.epochs, train.loss, train.macro_f1, val.loss, val.macro_f1, val.accuracy,
+    )  # fmt: skip
+    run.tracker.log_metrics(metrics, epoch)
+    if not run.trainer.fabric.is_global_zero:
+        return
+    checkpoint = make_checkpoint(
+        run.trainer, config, run.history, provenance=run.provenance, average=run.average
+    )
+    # the best model first: whatever is killed in between, the epoch that made it is run again
+    if best_epoch(run.history) == epoch - 1:
+        write_checkpoint(checkpoint, run.folder.best_model)
+    write_checkpoint(checkpoint, run.folder.latest_checkpoint)
+
+
+def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
+    """Take the averaged weights as the best model when they are at least as good on validation."""
+    assert run.average is not None
+    seed_epoch(config.reproducibility.seed, config.training.epochs + 1)
+    averaged = run.average.finish(run.loader, epoch=config.training.epochs)
+    score = validate(run.trainer, run.val, network=averaged)
+    best = max(run.history["val_f1"])
+    taken = score.macro_f1 >= best
+    log.info(
+        "averaged weights: val F1 %.4f against %.4f, %s", score.macro_f1, best, "taken" if taken else "not taken"
+    )
+    if taken and run.trainer.fabric.is_global_zero:
+        checkpoint = read_checkpoint(run.folder.latest_checkpoint)
+        checkpoint["model_state_dict"] = averaged.state_dict()
+        checkpoint["val_f1"] = score.macro_f1
+        checkpoint["provenance"]["averaged"] = True
+        write_checkpoint(checkpoint, run.folder.best_model)
+
+
+def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> TrainingResult:
+    run.tracker.finish()
+    run.trainer.fabric.barrier()
+    best = read_checkpoint(run.folder.best_model)
+    result = TrainingResult(
+        folder=run.folder,
+        best_epoch=best["epoch"],
+        best_val_f1=best["val_f1"],
+        epochs=len(run.history["val_f1"]),
+        reasons=verdict.reasons,
+        weights_sha256=state_sha256(best["model_state_dict"]),
+    )
+    if run.trainer.fabric.is_global_zero:
+        run.folder.write_history(
+            {
+                "history": run.history,
+                "best_epoch": result.best_epoch,
+                "best_val_f1": result.best_val_f1,
+                "stopping": list(verdict.reasons),
+                "weights_sha256": result.weights_sha256,
+                "parameters": run.trainer.network.count_parameters()._asdict(),
+                "provenance": best["provenance"],
+                "settings": dump_config(config),
+            }
+        )
+        frozen = config.training.freeze_backbone_epochs
+        draw_training_curves(run.history, run.folder.curves, frozen_epochs=frozen)
+    return result
+
+
+def _progress_bar(run: PreparedRun, epoch: int, epochs: int) -> "tqdm[None]":
+    return tqdm(
+        desc=f"epoch {epoch + 1}/{epochs}",
+        total=len(run.loader.films),
+        unit="img",
+        leave=False,
+        disable=None if run.trainer.fabric.is_global_zero else True,
+    )
