@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+JPEG_2000_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ: T.800 A.4
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 DICOM_PREFIX_OFFSET = 128
 BARE_DATA_SETS = (b"DICM", b"\x02\x00", b"\x08\x00", b"\x00\x08")  # DICOM without its preamble
@@ -37,7 +38,7 @@ OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x5c\x01\x00\x00", "a NIfTI volume"),
     (b"\x00\x00\x00\x0cjP  ", "a bare JPEG 2000 file"),
-    (b"\xff\x4f\xff\x51", "a bare JPEG 2000 codestream"),
+    (JPEG_2000_START, "a bare JPEG 2000 codestream"),
     (b"<svg", "an SVG drawing"),
     (b"<?xml", "an XML document"),
     (b"<!DOCTYPE", "an HTML page"),
@@ -113,7 +114,7 @@ def header_size(data: bytes, file_format: str) -> tuple[int, int] | None:
 def frame_header(stream: bytes) -> FrameHeader | None:
     """Read the frame header of a JPEG, JPEG-LS or raw JPEG 2000 stream; None if there is none."""
     try:
-        if stream.startswith(b"\xff\x4f\xff\x51"):
+        if stream.startswith(JPEG_2000_START):
             right, bottom, left, top = struct.unpack_from(">IIII", stream, 8)
             (depth,) = struct.unpack_from(">B", stream, 42)
             return FrameHeader(marker=0x51, bits=(depth & 0x7F) + 1, width=right - left, height=bottom - top)

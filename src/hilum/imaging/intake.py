@@ -9,11 +9,12 @@ from pathlib import Path
 
 from hilum.domain.errors import UnreadableImage
 from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.imaging.damage import damaged_message
 from hilum.imaging.dicom import read_dicom
 from hilum.imaging.headers import DICOM_PREFIX_OFFSET, PROGRAMS, describe_other, header_size, sniff_format
 from hilum.imaging.limits import check_bytes, check_size
 from hilum.imaging.radiograph import Radiograph
-from hilum.imaging.raster import damaged_message, read_raster
+from hilum.imaging.raster import read_raster
 
 
 def read_radiograph(

@@ -6,8 +6,6 @@ end marker, and paints the missing part grey. No setting of Pillow is changed.
 """
 
 import io
-import struct
-import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -16,27 +14,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from hilum.domain.errors import UnreadableImage
+from hilum.imaging.damage import DECODER_ERRORS, damaged_message
 from hilum.imaging.headers import header_size
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, fit_to_bytes
-
-DECODER_ERRORS: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What leaves Pillow and simplejpeg on damaged bytes, found by mutating files of every format."""
 
 PHOTOMETRIC_OF_MODE: Final = {
     "1": "MONOCHROME2",
@@ -95,14 +77,6 @@ def read_raster(data: bytes, file_format: str, *, name: str, min_side_px: int | 
                 return _decode(image, data, file_format, min_side_px or 0)
         except DECODER_ERRORS as error:
             raise UnreadableImage(damaged_message(name, file_format)) from error
-
-
-def damaged_message(name: str, file_format: str) -> str:
-    """Word the refusal of a file that ends early or decodes with errors."""
-    return (
-        f"{name}: the {file_format} data are truncated or damaged; a complete {file_format} file is needed,"
-        " since a partly decoded film could hide the lesion. Copy or export it again."
-    )
 
 
 def _check_kind(image: Image.Image, file_format: str, *, name: str) -> None:

@@ -1,0 +1,36 @@
+"""What damaged files make decoders raise, and how the refusal is worded."""
+
+import struct
+import zlib
+from typing import Final
+
+from PIL import Image
+from pydicom.errors import InvalidDicomError
+
+DECODER_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    InvalidDicomError,
+)
+"""What leaves Pillow, simplejpeg and pydicom on damaged bytes; RuntimeError includes RecursionError (nested
+sequences) and NotImplementedError. Caught only around calls into those libraries."""
+
+
+def damaged_message(name: str, file_format: str) -> str:
+    """Word the refusal of a file that ends early or decodes with errors."""
+    return (
+        f"{name}: the {file_format} data are truncated or damaged; a complete {file_format} file is needed,"
+        " since a partly decoded film could hide the lesion. Copy or export it again."
+    )

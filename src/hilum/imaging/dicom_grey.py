@@ -1,0 +1,177 @@
+"""Stored values of a monochrome DICOM image to the grey a viewer shows first.
+
+The pipeline of PS3.4 N.2: modality LUT, VOI LUT, then presentation. Own arithmetic rather than pydicom's,
+because the answer must be 8-bit, padding must be kept out, and a file with an unusable window must
+not come out black.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
+from hilum.imaging.windowing import WHITE, robust_window, to_bytes
+
+MAX_LUT_ENTRIES = 1 << 16
+NEGATIVE_FROM = 1 << 15  # first value of a 16-bit two's complement that means a negative number
+LINEAR_MIN_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
+
+
+def displayed_grey(dataset: Dataset, stored: NDArray[np.integer], *, native: bool) -> NDArray[np.uint8]:
+    """Apply modality, VOI and photometric interpretation.
+
+    Parameters
+    ----------
+    dataset
+        Image attributes, already checked.
+    stored
+        Integers (H, W) as the decoder gave them.
+    native
+        Whether the pixels were uncompressed, so that HighBit and unused bits may matter.
+
+    Returns
+    -------
+    uint8 (H, W), C-contiguous, MONOCHROME2.
+
+    Raises
+    ------
+    ValueError
+        If a rescale or LUT makes no sense.
+    """
+    values = _stored_values(dataset, stored, native=native)
+    padding = _padding(dataset, values)
+    grey = _voi(dataset, _modality(dataset, values), padding)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        grey = WHITE - grey
+    if padding is not None:
+        grey[padding] = 0
+    return np.ascontiguousarray(grey)
+
+
+def _stored_values(dataset: Dataset, stored: NDArray[np.integer], *, native: bool) -> NDArray[np.int32]:
+    """Keep the bits that count: unused ones may hold an overlay (retired, still met), PS3.5 8.1.1."""
+    bits = int(dataset.BitsStored)
+    values = stored.astype(np.int32)
+    high_bit = dataset.get("HighBit")
+    if native and isinstance(high_bit, int) and bits <= high_bit < dataset.BitsAllocated:
+        values >>= high_bit - bits + 1
+    values &= (1 << bits) - 1
+    if dataset.get("PixelRepresentation") == 1:
+        sign = 1 << (bits - 1)
+        values = (values ^ sign) - sign
+    return values
+
+
+def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+    """Mark pixels outside the exposed field, PS3.3 C.7.5.1.1.2; None if the file names no padding value."""
+    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+    if not isinstance(value, int):
+        return None
+    low, high = sorted((value, limit if isinstance(limit, int) else value))
+    mask: NDArray[np.bool_] = (values >= low) & (values <= high)
+    return mask if mask.any() and not mask.all() else None
+
+
+def _modality(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Apply the modality LUT or rescale slope and intercept, PS3.3 C.11.1."""
+    if dataset.get("ModalityLUTSequence"):
+        table, first, _ = _lut(dataset, "ModalityLUTSequence", signed=bool(values.min() < 0))
+        return _look_up(values, table, first).astype(np.float64)
+    slope = _numbers(dataset, "RescaleSlope") or [1.0]
+    intercept = _numbers(dataset, "RescaleIntercept") or [0.0]
+    if slope[0] == 0 or not math.isfinite(slope[0]) or not math.isfinite(intercept[0]):
+        raise ValueError("rescale slope and intercept must be finite, the slope not zero")
+    return values.astype(np.float64) * slope[0] + intercept[0]
+
+
+def _voi(
+    dataset: Dataset, values: NDArray[np.float64], padding: NDArray[np.bool_] | None
+) -> NDArray[np.uint8]:
+    """Apply the first VOI LUT or window, PS3.3 C.11.2; without a usable one, a robust window.
+
+    A window that leaves one grey level of a picture that has more is not usable.
+    """
+    grey: NDArray[np.uint8] | None = None
+    if dataset.get("VOILUTSequence"):
+        table, first, white = _lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0))
+        grey = to_bytes(_look_up(np.rint(values).astype(np.int64), table, first) * (WHITE / white))
+    else:
+        centers, widths = _numbers(dataset, "WindowCenter"), _numbers(dataset, "WindowWidth")
+        if centers and widths:
+            grey = windowed(values, centers[0], widths[0], str(dataset.get("VOILUTFunction") or "LINEAR"))
+    if grey is None or np.ptp(grey if padding is None else grey[~padding]) == 0:
+        return robust_window(values, padding)
+    return grey
+
+
+def windowed(
+    values: NDArray[np.float64], center: float, width: float, function: str
+) -> NDArray[np.uint8] | None:
+    """Apply a window, PS3.3 C.11.2.1.2 and C.11.2.1.3.
+
+    Parameters
+    ----------
+    values
+        (H, W), after the modality LUT.
+    center, width
+        In the same unit.
+    function
+        "LINEAR_EXACT", "SIGMOID"; anything else is LINEAR, the default of the standard.
+
+    Returns
+    -------
+    uint8 (H, W), or None if the window is not a valid one.
+    """
+    smallest = 0.0 if function in {"LINEAR_EXACT", "SIGMOID"} else LINEAR_MIN_WIDTH
+    if not (math.isfinite(center) and math.isfinite(width)) or width < smallest or width == 0:
+        return None
+    if function == "SIGMOID":
+        exponent = np.clip(-4 * (values - center) / width, -50, 50)  # beyond 50 only rounding is left
+        return to_bytes(WHITE / (1 + np.exp(exponent)))
+    if function == "LINEAR_EXACT":
+        return to_bytes(((values - center) / width + 0.5) * WHITE)
+    if width == LINEAR_MIN_WIDTH:
+        return np.where(values > center - 0.5, WHITE, 0).astype(np.uint8)
+    return to_bytes(((values - (center - 0.5)) / (width - 1) + 0.5) * WHITE)
+
+
+def _numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """Read a decimal attribute of any multiplicity; [] if it is missing or empty."""
+    value = dataset.get(keyword)
+    if value is None or value == "":
+        return []
+    return [float(part) for part in (value if hasattr(value, "__iter__") else [value])]
+
+
+def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> tuple[NDArray[np.uint16], int, int]:
+    """Read the first item of a LUT sequence, PS3.3 C.11.1.1 and C.11.2.1.1.
+
+    Returns
+    -------
+    Table uint16 (entries,), first mapped value, and the output value that means white.
+    """
+    item = dataset[keyword].value[0]
+    entries, first, bits = (int(part) for part in item.LUTDescriptor)
+    entries = entries or MAX_LUT_ENTRIES  # 0 means 65,536
+    data = item.LUTData
+    if isinstance(data, bytes):
+        narrow = len(data) < 2 * entries
+        order = "<" if dataset.original_encoding[1] is not False else ">"
+        table = np.frombuffer(data, dtype=np.uint8 if narrow else np.dtype(f"{order}u2")).astype(np.uint16)
+    else:
+        table = np.asarray(data, dtype=np.uint16).reshape(-1)
+    if len(table) < entries:
+        raise ValueError("the LUT has fewer entries than its descriptor says")
+    table = table[:entries]
+    if signed and first >= NEGATIVE_FROM:
+        first -= MAX_LUT_ENTRIES
+    if not MIN_BITS_STORED <= bits <= MAX_BITS_STORED or int(table.max()) >> bits:
+        bits = max(int(table.max()).bit_length(), 1)  # some writers leave a wrong depth in the descriptor
+    return table, first, (1 << bits) - 1
+
+
+def _look_up(values: NDArray[np.integer], table: NDArray[np.uint16], first: int) -> NDArray[np.uint16]:
+    """Map values; those outside the table take its first or last entry."""
+    return table[np.clip(values.astype(np.int64) - first, 0, len(table) - 1)]
