@@ -163,3 +163,7 @@ EXCELLENT_AUROC: Final = 0.95
 
 AGE_BAND_STARTS_YEARS: Final = (0, 5, 18, 40, 65)
 """First year of each age band in subgroup tables: infant and toddler, child, young, middle-aged, old adult."""
+
+# --- Phantoms ----------------------------------------------------------------------------------
+MIN_LESION_ZONE_SHARE: Final = 0.03
+"""Share of a lung zone that a drawn lesion covers before the zone is said to hold it."""

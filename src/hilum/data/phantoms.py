@@ -1,0 +1,109 @@
+"""Draw a set of synthetic frontal chest films with known lesions, for the demo, tests and drills.
+
+Film `i` depends on the seed and on `i` alone, so a set can grow without changing what it had. By default
+nothing but the lesion tells the classes apart; `PhantomFaults` plants what an audit should find. Phantoms
+are drawings: they train a pipeline, never a model for people.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hilum.data.phantom_faults import PhantomFaults
+from hilum.data.phantom_files import remove_leftovers, write_bytes, write_film, write_table
+from hilum.data.phantom_film import SITES, draw_film, split_of
+from hilum.data.phantom_planting import PlantedSet, plant_extras
+from hilum.domain.errors import ConfigError
+from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.thresholds import MIN_SIDE_PX
+
+PHANTOM_VERSION = 1
+"""Raised when the same seed draws other bytes than before."""
+
+FACTS_FILE = "phantoms.json"
+TABLE_FILE = "sources.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomSummary:
+    """What was written: where, how many films in all, how many of each class and split, what was planted."""
+
+    out: Path
+    films: int
+    by_class: dict[str, int]
+    by_split: dict[str, int]
+    planted: dict[str, int]
+
+
+def draw_phantoms(
+    out: Path,
+    *,
+    count: int = 600,
+    seed: int = 1,
+    side_px: int = 320,
+    faults: PhantomFaults | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> PhantomSummary:
+    """Write a phantom set: films, lesion masks, lung masks, `phantoms.json` and, last, `sources.csv`.
+
+    Parameters
+    ----------
+    out
+        Folder to fill: `split/class/phantom_00012.png`, `masks/...` and `lungs/...` (0 or 255) beside it.
+    count
+        Films before the faults add theirs.
+    side_px
+        Pixels of a film's side, at least `MIN_SIDE_PX`.
+    faults
+        What to plant; nothing by default.
+    progress
+        Called with the number of films written so far.
+
+    Raises
+    ------
+    ConfigError
+        If `count` or `side_px` is too small, or more duplicates are asked for than there are training films.
+    """
+    faults = faults or PhantomFaults()
+    if count < 1:
+        raise ConfigError(f"count is {count}; expected at least 1 film.")
+    if side_px < MIN_SIDE_PX:
+        raise ConfigError(f"side_px is {side_px}; expected at least {MIN_SIDE_PX} (the input contract).")
+    training = [index for index in range(count) if split_of(index) == "train"]
+    if faults.duplicate_across_splits > len(training):
+        raise ConfigError(
+            f"duplicate_across_splits is {faults.duplicate_across_splits}, but {count} films hold only"
+            f" {len(training)} for training. Draw more films or plant fewer duplicates."
+        )
+    (out / TABLE_FILE).unlink(missing_ok=True)  # its existence proves that the set is whole
+    drawn = PlantedSet(rows=[], films={}, planted={})
+    for index in range(count):
+        film = draw_film(index, seed=seed, side_px=side_px, faults=faults)
+        write_film(out, film)
+        drawn.add(film)
+        if progress is not None:
+            progress(index + 1)
+    if faults.marker_class is not None:
+        drawn.planted["marker"] = [path for path, facts in drawn.films.items() if facts["marker"]]
+    if faults.second_site:
+        drawn.planted["second_site"] = [row["path"] for row in drawn.rows if row["source"] == SITES[1]]
+    plant_extras(out, drawn, seed=seed, count=count, side_px=side_px, faults=faults)
+    facts = {
+        "version": PHANTOM_VERSION,
+        "seed": seed,
+        "count": count,
+        "side_px": side_px,
+        "faults": {"settings": faults.as_dict(), "planted": drawn.planted},
+        "films": drawn.films,
+    }
+    write_bytes(out / FACTS_FILE, json.dumps(facts, indent=1).encode())
+    remove_leftovers(out, {row["path"] for row in drawn.rows})
+    write_table(out / TABLE_FILE, drawn.rows)
+    return PhantomSummary(
+        out=out,
+        films=len(drawn.rows),
+        by_class={name: sum(row["label"] == name for row in drawn.rows) for name in CLASS_NAMES},
+        by_split={name: sum(row["split"] == name for row in drawn.rows) for name in ("train", "val", "test")},
+        planted={name: len(paths) for name, paths in drawn.planted.items()},
+    )
