@@ -36,8 +36,6 @@ class DataSettings(Section):
     train_share: Probability = 0.8
     val_share: Probability = 0.1
     test_share: Probability = 0.1
-    cache_dir: str | None = None
-    """Folder of the decode-once pixel cache; null puts it in the user's cache folder."""
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:

@@ -6,6 +6,7 @@ optional columns to either folder layout. Films that cannot be used are kept in 
 reason in `excluded`; nothing stops at the first bad file (report Table 4).
 """
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from hilum.config.schema import DataSettings
+from hilum.config.schema import DataSettings, TrainConfig
 from hilum.data.manifest import SPLITS, make_manifest
-from hilum.data.pixel_cache import CachedFilm, PixelCache
+from hilum.data.pixel_cache import CachedFilm, PixelCache, default_cache_folder
 from hilum.data.splits import assign_splits, merge_groups
 from hilum.domain.errors import DatasetError, EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, find_finding, parse_finding
 from hilum.imaging.fingerprint import duplicate_clusters, perceptual_hash, thumbnail
+
+log = logging.getLogger(__name__)
 
 FILM_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima", ""}
@@ -55,6 +59,31 @@ class Dataset:
     root: Path
     manifest: pd.DataFrame
     pixels: NDArray[np.uint8]
+
+
+def open_dataset(data: Path, config: TrainConfig) -> Dataset:
+    """Read a data set through the user's pixel cache, with a progress bar; say what was left out and why.
+
+    Raises
+    ------
+    EmptyDataset, DatasetError
+        As for `read_dataset`.
+    """
+    cache = PixelCache(default_cache_folder(), side_px=config.preprocessing.image_size)
+    with tqdm(desc="reading films", unit="film", disable=None, leave=False) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        dataset = read_dataset(
+            data, cache=cache, settings=config.data, seed=config.reproducibility.seed, progress=advance
+        )
+    reasons = dataset.manifest["excluded"].dropna()
+    log.info("%d films read, %d excluded", len(dataset.manifest), len(reasons))
+    for reason in reasons:
+        log.warning("excluded: %s", reason)
+    return dataset
 
 
 def read_dataset(

@@ -51,7 +51,7 @@ class PixelCache:
         except OSError as error:
             raise ConfigError(
                 f"pixel cache {folder}: cannot be made ({error.strerror})."
-                " Choose another place with --set data.cache_dir=FOLDER."
+                " Choose another place with --cache FOLDER."
             ) from error
 
     def read_film(self, path: Path, *, name: str) -> CachedFilm:
@@ -64,27 +64,14 @@ class PixelCache:
         UnsuitableImage
             If it is undersized or too long for its width; nothing is cached then.
         """
-        try:
-            size = path.stat().st_size
-            if size > MAX_FILE_BYTES:
-                raise UnreadableImage(
-                    f"{name}: file has {size} bytes; at most {MAX_FILE_BYTES} are read. Export a smaller file."
-                )
-            data = path.read_bytes()
-        except OSError as error:
-            raise UnreadableImage(f"{name}: cannot be opened ({error.strerror}).") from error
+        data = read_file(path, name=name)
         sha256 = content_sha256(data)
         entry = self.folder / sha256[:2] / sha256[2:]
         film = self._load(entry, sha256)
         if film is None:
-            film = self._decode(data, sha256, name=name)
+            film = decode_film(data, name=name, side_px=self.side_px)
             _write_atomically(entry, _pack(film))
         return film
-
-    def _decode(self, data: bytes, sha256: str, *, name: str) -> CachedFilm:
-        radiograph = read_radiograph(data, name=name, min_side_px=self.side_px)
-        check_film(radiograph.facts, name=name)
-        return CachedFilm(sha256, radiograph.facts, resize_film(radiograph, self.side_px))
 
     def _load(self, entry: Path, sha256: str) -> CachedFilm | None:
         try:
@@ -94,8 +81,43 @@ class PixelCache:
         return _unpack(data, sha256, side_px=self.side_px)
 
 
+def read_file(path: Path, *, name: str) -> bytes:
+    """Return a file's bytes, its size checked first.
+
+    Raises
+    ------
+    UnreadableImage
+        If it cannot be opened or is too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise UnreadableImage(
+                f"{name}: the file has {size} bytes; at most {MAX_FILE_BYTES} are read. Export a smaller file."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"{name}: cannot be opened ({error.strerror}). Check the path.") from error
+
+
+def decode_film(data: bytes, *, name: str, side_px: int) -> CachedFilm:
+    """Decode, check and resize a film: the one way from bytes to network pixels, for training and use alike.
+
+    Raises
+    ------
+    UnreadableImage, UnsuitableImage
+        If it cannot be decoded, or lies outside the input contract.
+    """
+    radiograph = read_radiograph(data, name=name, min_side_px=side_px)
+    check_film(radiograph.facts, name=name)
+    return CachedFilm(content_sha256(data), radiograph.facts, resize_film(radiograph, side_px))
+
+
 def default_cache_folder() -> Path:
-    """Return the user's cache folder for decoded films (XDG_CACHE_HOME is honoured)."""
+    """Return the folder of decoded films: HILUM_CACHE, or hilum/pixels in the user's cache folder."""
+    named = os.environ.get("HILUM_CACHE")
+    if named:
+        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "hilum" / "pixels"
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from tqdm import tqdm
 
 from hilum import __version__
 from hilum.config.load import dump_config
 from hilum.config.schema import Tracking, TrainConfig
-from hilum.data.ingest import Dataset, read_dataset
+from hilum.data.ingest import Dataset
 from hilum.data.loader import Films, TrainLoader, load_split
 from hilum.data.manifest import manifest_digest, write_manifest
-from hilum.data.pixel_cache import PixelCache, default_cache_folder
 from hilum.domain.findings import CLASS_NAMES
 from hilum.model.backbone import LoadedWeights, create_backbone, load_weights
 from hilum.model.checkpoint import Checkpoint, read_checkpoint
@@ -57,28 +55,6 @@ class PreparedRun:
     provenance: dict[str, Any]
     average: WeightAverage | None
     tracker: Tracker
-
-
-def read_films(config: TrainConfig, data: Path) -> Dataset:
-    """Read a data set through the pixel cache, with a progress bar, and say what was left out and why."""
-    cache_dir = config.data.cache_dir
-    cache = PixelCache(
-        Path(cache_dir) if cache_dir else default_cache_folder(), side_px=config.preprocessing.image_size
-    )
-    with tqdm(desc="reading films", unit="film", disable=None, leave=False) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        dataset = read_dataset(
-            data, cache=cache, settings=config.data, seed=config.reproducibility.seed, progress=advance
-        )
-    excluded = dataset.manifest[dataset.manifest["excluded"].notna()]
-    log.info("%d films read, %d excluded", len(dataset.manifest), len(excluded))
-    for row in excluded.itertuples():
-        log.warning("excluded: %s", row.excluded)
-    return dataset
 
 
 def prepare_run(

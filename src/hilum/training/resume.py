@@ -16,7 +16,7 @@ from hilum.training.averaging import WeightAverage
 from hilum.training.loop import Trainer
 from hilum.training.stopping import History
 
-_FREE_TO_CHANGE = {("tracking",), ("search",), ("data", "cache_dir")}
+_FREE_TO_CHANGE = {("tracking",), ("search",)}
 """Settings that do not change the weights, so a resumed run may differ in them."""
 
 

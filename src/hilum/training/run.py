@@ -9,13 +9,14 @@ from tqdm import tqdm
 
 from hilum.config.load import dump_config
 from hilum.config.schema import TrainConfig
+from hilum.data.ingest import open_dataset
 from hilum.domain.errors import ConfigError
 from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import make_fabric
 from hilum.training.loop import EpochScore, train_one_epoch, validate
-from hilum.training.prepare import PreparedRun, prepare_run, read_films
+from hilum.training.prepare import PreparedRun, prepare_run
 from hilum.training.resume import make_checkpoint
 from hilum.training.run_folder import RunFolder
 from hilum.training.stopping import History, Verdict, best_epoch, judge_history
@@ -64,7 +65,8 @@ def run_training(
         start = folder.latest_checkpoint if folder.latest_checkpoint.exists() else None
         if start is not None and not resume:
             raise ConfigError(f"{out}: already holds a training run. Go on with --resume, or give another --out.")
-        run = prepare_run(config, read_films(config, data), fabric, folder, start=start)
+        dataset = open_dataset(data, config)
+        run = prepare_run(config, dataset, fabric, folder, start=start)
         verdict = _train_epochs(run, config, on_epoch)
         if run.average is not None and run.average.has_weights:
             _offer_averaged_weights(run, config)

@@ -1,0 +1,27 @@
+# Two commands from a fresh clone: `make demo` and `make test`. Everything else is for developers.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench clean install
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.txt
+	scripts/install $(VENV)
+	touch $@
+
+demo: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/demo
+
+test: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/test
+
+lint: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/lint
+
+bench: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/bench
+
+clean:
+	rm -rf $(VENV) demo out

@@ -1,0 +1,1 @@
+"""The command line: one command parses, calls one function, prints, and chooses the exit code."""

@@ -1,0 +1,114 @@
+"""Commands of the experiment: train, tune, evaluate, register."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file; the report's values by default.")]
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of films or CSV.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder for models/ and reports/.")] = Path(),
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was interrupted.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier; keeps the epoch with the best validation macro F1."""
+    from hilum.config.load import load_config
+    from hilum.training.run import run_training
+
+    result = run_training(load_config(config, overrides=settings or ()), data, out, resume=resume)
+    facts = {
+        "best_model": str(result.folder.best_model),
+        "best_epoch": result.best_epoch,
+        "best_val_f1": result.best_val_f1,
+        "epochs": result.epochs,
+        "stopping": list(result.reasons),
+        "weights_sha256": result.weights_sha256,
+        "curves": str(result.folder.curves),
+    }
+    _print_facts(facts, as_json=as_json)
+
+
+def tune(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder for trials and the study's plot.")] = Path("tuning"),
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials that this worker adds.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Shared study: a database URL or a journal file; OUT/study.log by default."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search the space of the report's Table 11; workers that name one storage share the study."""
+    from hilum.config.load import load_config
+    from hilum.training.tune import run_search
+
+    result = run_search(
+        load_config(config, overrides=settings or ()), data, out, trials=trials, storage=storage
+    )
+    _print_facts(result.to_facts(), as_json=as_json)
+
+
+def evaluate(
+    data: DataOption,
+    model: Annotated[Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")] = None,
+    split: Annotated[str, typer.Option(help="train, val, test or external.")] = "test",
+    out: Annotated[Path | None, typer.Option(help="Folder; reports/evaluation-SPLIT by default.")] = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on one split; temperature and cut-offs are fitted on validation alone."""
+    from hilum.evaluation.report import render_text
+    from hilum.explain.attention_summary import summarize_attention
+    from hilum.evaluation.run import run_evaluation
+
+    result = run_evaluation(
+        model,
+        data,
+        out or Path("reports") / f"evaluation-{split}",
+        split=split,
+        overrides=settings or (),
+        attention=summarize_attention,
+    )
+    if as_json:
+        print((result.folder / "evaluation.json").read_text(encoding="utf-8"))
+    else:
+        print(render_text(result.evaluation))
+        print(f"\nreport: {result.folder / 'evaluation.html'}")
+
+
+def register(
+    evaluation: Annotated[list[Path], typer.Option(help="Evaluation folder, repeatable; the first gives T.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = Path("models/best_model.pt"),
+    version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
+    out: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/registry"),
+) -> None:
+    """Make a self-contained, checksummed bundle of a checkpoint and its evaluations."""
+    from datetime import date
+
+    from hilum.registry.bundle import write_bundle
+
+    bundle = write_bundle(model, evaluation, out, version=version, released=date.today())
+    print(bundle.folder)
+
+
+def _print_facts(facts: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        width = max(len(name) for name in facts)
+        for name, value in facts.items():
+            print(f"{name:<{width}}  {value}")
+
+
+COMMANDS = (train, tune, evaluate, register)

@@ -1,0 +1,53 @@
+"""The program `hilum`: collects the commands, sets up logs, and turns errors into exit codes.
+
+Exit codes: 0 done; 1 refused or some input could not be used; 2 bad usage or configuration. Results go
+to stdout, logs and progress to stderr.
+"""
+
+import logging
+import sys
+import warnings
+
+import typer
+
+from hilum.cli import data, experiment, operate
+from hilum.domain.errors import ConfigError, HilumError
+
+NOTICE = "Research software. Not a medical device, not for diagnosis: a qualified reader decides."
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+_EXIT_CODES: tuple[tuple[type[HilumError], int], ...] = (
+    (ConfigError, EXIT_USAGE),
+    (HilumError, EXIT_REFUSED),
+)
+
+app = typer.Typer(
+    name="hilum",
+    help=f"Chest X-rays to Normal, Pneumonia or Tuberculosis. {NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _group in (data, experiment, operate):
+    for _command in _group.COMMANDS:
+        app.command()(_command)
+
+
+def main() -> None:
+    """Run the program; one line on stderr for an error that has a message, a trace only for our own mistakes."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("lightning.fabric", "lightning", "matplotlib", "mlflow", "alembic", "lightning.fabric.utilities"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    if not sys.warnoptions:
+        warnings.simplefilter("default", UserWarning)
+    try:
+        app()
+    except HilumError as error:
+        print(f"hilum: {error}", file=sys.stderr)
+        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+    except KeyboardInterrupt:
+        print("hilum: interrupted; finished work is kept", file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+    except BrokenPipeError:
+        sys.exit(EXIT_REFUSED)

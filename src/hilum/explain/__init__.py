@@ -1,0 +1,1 @@
+"""Where a model looks, and whether that is where it should."""

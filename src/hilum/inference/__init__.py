@@ -1,0 +1,1 @@
+"""From bytes to predictions: no HTTP, no torch."""

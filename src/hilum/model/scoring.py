@@ -1,0 +1,66 @@
+"""Films to scores with a trained network: one function for evaluation, prediction and explanation.
+
+Always float32 and in inference mode, in batches: a film's scores do not depend on how it was trained or, up
+to rounding, on its neighbours in the batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hilum.config.schema import TrainConfig
+from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
+from hilum.model.classifier import FilmClassifier
+from hilum.model.device import pick_device
+
+BATCH_FILMS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmScores:
+    """N films: `logits` float32 (N, K), `embedding` (N, C), `cam` (N, K, h, w) unscaled Grad-CAM >= 0."""
+
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    cam: NDArray[np.float32]
+
+
+class Scorer:
+    """A network ready to score, on the device at hand."""
+
+    def __init__(self, network: FilmClassifier, config: TrainConfig) -> None:
+        self.config = config
+        self.side_px = config.preprocessing.image_size
+        self.weights_sha256 = state_sha256(network.state_dict())
+        self._device = pick_device()
+        self._network = network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    @classmethod
+    def from_checkpoint(cls, path: Path) -> "Scorer":
+        """Load a checkpoint written by `hilum train`.
+
+        Raises
+        ------
+        CheckpointError
+            If it is not one, or does not fit.
+        """
+        return cls(*load_classifier(read_checkpoint(path), name=str(path)))
+
+    @torch.inference_mode()
+    def score(
+        self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None
+    ) -> FilmScores:
+        """Score films, uint8 (N, side, side)."""
+        parts: list[list[NDArray[np.float32]]] = []
+        for start in range(0, len(films), BATCH_FILMS):
+            batch = torch.from_numpy(films[start : start + BATCH_FILMS].copy()).unsqueeze(1)
+            scores = self._network.score(batch.to(self._device))
+            parts.append([value.cpu().numpy() for value in scores])
+            if on_films is not None:
+                on_films(len(batch))
+        logits, embedding, cam = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return FilmScores(logits, embedding, cam)

@@ -1,0 +1,1 @@
+"""Released models as self-contained folders."""
