@@ -1,13 +1,14 @@
 """The skeleton of a drawn chest: ribs, clavicles, spine, scapulae, arms, as attenuation to be added.
 
-Frame and units are those of `phantom_anatomy`.
+Frame and units are those of `phantom_raster`.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_anatomy import SIDES, FloatMap, Grid, Patient, blob, cage_half_width, chord, soft_step
+from hilum.data.phantom_patient import Patient, cage_half_width
+from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, chord, soft_step
 
 RIB_PAIRS = 10
 
@@ -16,8 +17,8 @@ def draw_skeleton(patient: Patient, grid: Grid) -> FloatMap:
     """Return the attenuation of all bones: float32 (N, N)."""
     rng = np.random.default_rng([patient.seed, 2])
     posterior, anterior = _draw_ribs(patient, grid, rng)
-    bones = 0.36 * posterior + 0.21 * anterior
-    bones = bones * _lateral_gain(patient, grid)
+    bones = (0.41 * posterior + 0.23 * anterior) * _lateral_gain(patient, grid)
+    bones = 0.55 * np.tanh(bones / 0.55)  # crossing ribs at the flank do not add without end
     bones += 0.46 * _draw_clavicles(patient, grid, rng)
     bones += _draw_spine(grid)
     bones += _draw_scapulae(patient, grid, rng)
@@ -29,7 +30,7 @@ def _lateral_gain(patient: Patient, grid: Grid) -> FloatMap:
     """Ribs run along the beam at the chest wall and are whitest there."""
     wall = cage_half_width(patient, grid.y).astype(np.float32)
     near = np.exp(-(((np.abs(grid.x) - wall) / 0.05) ** 2))
-    return np.asarray(1.0 + 0.9 * near, dtype=np.float32)
+    return np.asarray(1.0 + 0.55 * near, dtype=np.float32)
 
 
 def _fill_band(
@@ -75,12 +76,12 @@ def _draw_ribs(patient: Patient, grid: Grid, rng: np.random.Generator) -> tuple[
 def _draw_clavicles(patient: Patient, grid: Grid, rng: np.random.Generator) -> FloatMap:
     layer = np.zeros((grid.y.size, grid.x.size), np.uint8)
     along = np.linspace(0.0, 1.0, 30)
-    lift = rng.normal(0.13, 0.035)
+    lift = rng.normal(0.105, 0.03)
     for side in SIDES:
-        x = 0.065 + 0.76 * along
+        x = 0.065 + 0.66 * along
         inner_y = patient.apex_y + 0.155 + rng.normal(0, 0.012)
         y = inner_y - lift * along - 0.028 * np.sin(2 * np.pi * along)
-        half = 0.026 + 0.012 * np.cos(np.pi * along) ** 2
+        half = 0.029 + 0.012 * np.cos(np.pi * along) ** 2
         _fill_band(layer, grid, np.stack([side * x, y], axis=1), half)
     return layer.astype(np.float32) / 255
 
@@ -98,7 +99,7 @@ def _draw_spine(grid: Grid) -> FloatMap:
         * np.clip(np.cos(phase - 0.5), 0.0, 1.0) ** 2
     )
     thorn = np.exp(-((grid.x / 0.014) ** 2)) * np.clip(np.cos(phase + 2.2), 0.0, 1.0)
-    bone = column * (0.20 + 0.17 * body) + 0.10 * rim * body + 0.16 * knots + 0.13 * thorn
+    bone = column * (0.13 + 0.15 * body) + 0.10 * rim * body + 0.16 * knots + 0.13 * thorn
     wings = (
         np.exp(-(((np.abs(grid.x) - width - 0.03) / 0.035) ** 2))
         * np.clip(np.cos(phase - 0.3), 0.0, 1.0) ** 3

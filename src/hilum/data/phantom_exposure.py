@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_anatomy import BODY_EXTENT, FloatMap
+from hilum.data.phantom_raster import BODY_EXTENT, FloatMap
 
 MARKER_SHARE = 0.5
 """Share of films with a side marker where no fault ties it to a class."""
@@ -40,7 +40,7 @@ def sample_exposure(rng: np.random.Generator, *, is_second_site: bool, marker_sh
     """Draw the settings of one film; the second site has a softer, paler, coarser detector."""
     draw = Exposure(
         turn=rng.normal(0, 0.026),
-        scale=rng.normal(1.02, 0.045),
+        scale=rng.normal(1.02, 0.055),
         shift_x=rng.normal(0, 0.028),
         shift_y=rng.normal(0, 0.035),
         sway=rng.normal(0, 0.02),

@@ -2,7 +2,7 @@
 
 Pneumonia: diffuse, patchy, cloudy infiltrates in the lower and middle zones of both lungs, with hints of
 air bronchograms. Tuberculosis: consolidation under the apex, cavities with a thin rim, scarring streaks
-towards the hilum, small satellites. Normal: nothing. Frame and units are those of `phantom_anatomy`.
+towards the hilum, small satellites. Normal: nothing. Frame and units are those of `phantom_raster`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_anatomy import SIDES, FloatMap, Grid, Patient, Torso, blob, soft_step
+from hilum.data.phantom_anatomy import Torso
+from hilum.data.phantom_patient import Patient
+from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, cloud, soft_step
 from hilum.domain.findings import Finding
 
 MASK_SHARE = 0.28
@@ -20,7 +22,7 @@ MASK_SHARE = 0.28
 BILATERAL_SHARE = 0.45
 """Share of tuberculosis films with disease under both apices."""
 
-FAINTEST, STRONGEST = 0.20, 1.05
+FAINTEST, STRONGEST = 0.22, 1.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,18 +50,6 @@ def draw_lesion(
     density = density * lung
     extent = cv2.GaussianBlur(np.maximum(density, 0.0), (0, 0), grid.px_per_unit / 80)
     return Lesion(np.asarray(np.float32(strength) * density), np.clip(extent, 0.0, 1.0), strength)
-
-
-def cloud(shape: tuple[int, int], cell_px: float, rng: np.random.Generator, octaves: int = 4) -> FloatMap:
-    """Return smooth fractal noise, zero mean, unit deviation: float32 of `shape`."""
-    total = np.zeros(shape, dtype=np.float32)
-    weight = 1.0
-    for _ in range(octaves):
-        cells = max(3, round(shape[0] / cell_px) + 2)
-        grains = rng.standard_normal((cells, cells), dtype=np.float32)
-        total += np.float32(weight) * cv2.resize(grains, shape[::-1], interpolation=cv2.INTER_CUBIC)
-        cell_px, weight = cell_px / 2, weight * 0.62
-    return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
 
 
 def _streaks(grid: Grid, lines: list[NDArray[np.float64]], width: float) -> FloatMap:
@@ -93,8 +83,8 @@ def _draw_infiltrates(patient: Patient, grid: Grid, rng: np.random.Generator) ->
             patch = np.exp(-1.1 * blob(grid, centre, radii, rng.uniform(-0.6, 0.6)))
             envelope = np.maximum(envelope, np.float32(gain * rng.uniform(0.7, 1.0)) * patch)
     texture = cloud(shape, 0.20 * grid.px_per_unit, rng, octaves=5)
-    patchy = 1.0 / (1.0 + np.exp(-(1.4 * texture + 0.35)))
-    density = envelope * (0.25 + 0.9 * patchy)
+    patchy = 1.0 / (1.0 + np.exp(-(1.7 * texture + 0.3)))
+    density = envelope * (0.25 + 1.1 * patchy)
     lines = []
     for side in SIDES:
         root = np.array([side * 0.17, 0.0])
@@ -115,6 +105,7 @@ def _draw_apical_disease(patient: Patient, grid: Grid, rng: np.random.Generator)
     rings = np.zeros(shape, dtype=np.float32)
     holes = np.zeros(shape, dtype=np.float32)
     satellites = np.zeros(shape, dtype=np.float32)
+    ragged = cloud(shape, 0.10 * grid.px_per_unit, rng, octaves=3)
     lines = []
     for side in sides:
         gain = 1.0 if side == first else rng.uniform(0.45, 0.9)
@@ -127,8 +118,8 @@ def _draw_apical_disease(patient: Patient, grid: Grid, rng: np.random.Generator)
             radius = rng.uniform(0.045, 0.095)
             centre = (side * rng.uniform(0.27, 0.42), patient.apex_y + height * rng.uniform(0.10, 0.25))
             square = blob(grid, centre, (radius, radius * rng.uniform(0.8, 1.2)), rng.uniform(0, 3))
-            distance = (np.sqrt(square) - 1.0) * radius
-            rings = np.maximum(rings, np.float32(0.8 * gain) * np.exp(-((distance / 0.013) ** 2)))
+            distance = (np.sqrt(square) - 1.0) * radius + 0.012 * ragged
+            rings = np.maximum(rings, np.float32(0.62 * gain) * np.exp(-((distance / 0.015) ** 2)))
             holes = np.maximum(holes, soft_step(np.asarray(-distance, dtype=np.float32), 0.02))
         for _ in range(int(rng.integers(3, 9))):
             tip = np.array([side * rng.uniform(0.2, 0.5), patient.apex_y + height * rng.uniform(0.05, 0.25)])
@@ -141,7 +132,7 @@ def _draw_apical_disease(patient: Patient, grid: Grid, rng: np.random.Generator)
     texture = cloud(shape, 0.13 * grid.px_per_unit, rng, octaves=5)
     patchy = 1.0 / (1.0 + np.exp(-(1.3 * texture + 0.5)))
     density = envelope * (0.35 + 0.85 * patchy)
-    density = density * (1.0 - 0.85 * holes) + rings
+    density = 1.15 * density * (1.0 - 0.8 * holes) + rings
     density += 0.42 * _streaks(grid, lines, 0.013) + 0.5 * satellites
     fade = soft_step(np.asarray(np.float32(patient.apex_y + height * 0.52) - grid.y, dtype=np.float32), 0.2)
     return np.asarray(density * fade, dtype=np.float32)
