@@ -5,7 +5,7 @@ import zlib
 from typing import Final
 
 from PIL import Image
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 DECODER_ERRORS: Final = (
     OSError,
@@ -23,6 +23,7 @@ DECODER_ERRORS: Final = (
     zlib.error,
     Image.DecompressionBombError,
     InvalidDicomError,
+    BytesLengthException,
 )
 """What leaves Pillow, simplejpeg and pydicom on damaged bytes; RuntimeError includes RecursionError (nested
 sequences) and NotImplementedError. Caught only around calls into those libraries."""

@@ -5,6 +5,7 @@ could be one enters a message or a chained exception. Knows nothing about the ne
 """
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import RLELossless
 
 from hilum.domain.errors import UnreadableImage
 from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
@@ -84,8 +86,8 @@ def _facts(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFacts:
     photometric = dataset.get("PhotometricInterpretation")
     if photometric not in MONOCHROME | COLOUR | {PALETTE}:
         raise UnreadableImage(
-            f"{name}: (0028,0004) PhotometricInterpretation is missing or not one of MONOCHROME1, MONOCHROME2,"
-            " RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT,"
+            f"{name}: (0028,0004) PhotometricInterpretation is missing or not one of"
+            " MONOCHROME1, MONOCHROME2, RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT,"
             " PALETTE COLOR. Export the image as monochrome."
         )
     samples = _whole(dataset, "SamplesPerPixel", 1, name=name)
@@ -125,9 +127,13 @@ def _decode(dataset: Dataset, facts: ImageFacts, *, name: str) -> NDArray[np.uin
         dataset, syntax, facts, name=name
     )  # strict check of the compressed stream; pixels if it gave them
     if stored is None:
-        stored, _ = get_decoder(syntax).as_array(dataset, raw=False)
-    if stored.shape[:2] != (facts.height, facts.width):
-        raise ValueError("the decoded frame has another size than the header says")
+        options: dict[str, Any] = {
+            "raw": False,
+            "correct_unused_bits": False,
+        }  # `dicom_grey` masks by HighBit
+        if syntax == RLELossless:
+            options["decoding_plugin"] = "pydicom"  # pylibjpeg-rle panics on damaged segments: no Exception
+        stored, _ = get_decoder(syntax).as_array(dataset, **options)
     if syntax in JPEG_2000 and np.ptp(stored) == 0:
         raise ValueError("the frame is one grey value, which is how OpenJPEG shows a damaged stream")
     if facts.photometric in MONOCHROME:

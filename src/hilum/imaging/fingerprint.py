@@ -108,8 +108,6 @@ def duplicate_clusters(hashes: Sequence[int], thumbnails: NDArray[np.float32]) -
         raise ValueError(f"{len(hashes)} hashes but {len(thumbnails)} thumbnails; need one of each per film")
     parent = list(range(len(hashes)))
     for first, second in _near_pairs(hashes):
-        if _root(parent, first) == _root(parent, second):
-            continue
         if float(np.vdot(thumbnails[first], thumbnails[second])) >= DUPLICATE_MIN_CORRELATION:
             parent[_root(parent, second)] = _root(parent, first)
     numbers: dict[int, int] = {}

@@ -1,35 +1,40 @@
-"""Keep third-party decoder warnings away from the user while a file is decoded.
+"""Keep the decoders' warnings away from the user while a file is decoded.
 
-A damaged or sloppy header makes Pillow and pydicom warn, sometimes quoting the header value, which may be
-patient data. `warnings.catch_warnings` swaps process-wide state, so two threads that overlap can
-leave the filters of one behind for ever; here the first reader in swaps and the last one out restores.
+A damaged or sloppy header makes Pillow and pydicom warn, and pydicom logs it too, quoting header values,
+which may be patient data. `warnings.catch_warnings` swaps process-wide state, so two threads that overlap
+can leave the filters of one behind for ever; here the first reader in swaps, the last one out restores.
 """
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 _lock = threading.Lock()
-_catchers: list[Any] = []
-_inside: list[None] = []  # one entry per caller
+_restore = ExitStack()
+_readers: list[None] = []  # one entry for each caller inside
 
 
 @contextmanager
 def decoder_warnings_ignored() -> Iterator[None]:
-    """Ignore warnings until the last overlapping caller leaves; then restore the filters as they were."""
+    """Ignore warnings and pydicom's log until the last overlapping caller leaves; then restore both."""
     with _lock:
-        if not _inside:
-            catcher = warnings.catch_warnings()
-            catcher.__enter__()
+        if not _readers:
+            _restore.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-            _catchers.append(catcher)
-        _inside.append(None)
+            log = logging.getLogger("pydicom")
+            log.addFilter(_drop)
+            _restore.callback(log.removeFilter, _drop)
+        _readers.append(None)
     try:
         yield
     finally:
         with _lock:
-            _inside.pop()
-            if not _inside:
-                _catchers.pop().__exit__(None, None, None)
+            _readers.pop()
+            if not _readers:
+                _restore.close()
+
+
+def _drop(record: logging.LogRecord) -> bool:  # noqa: ARG001 - the signature logging asks for
+    return False

@@ -1,0 +1,180 @@
+"""Small test images of every format and mode, all from one known array, made in memory."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import uid
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+
+HEIGHT, WIDTH = 40, 56
+PATIENT = "ROENTGEN^ANNA"  # planted: must never turn up in a message
+
+
+def film() -> NDArray[np.uint8]:
+    """Return the known picture, uint8 (40, 56): 20 + 2 row + 2 column, so 20 to 208."""
+    rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
+    return (20 + 2 * rows[:, None] + 2 * columns[None, :]).astype(np.uint8)
+
+
+def colour() -> NDArray[np.uint8]:
+    """Return a smooth colour picture, uint8 (40, 56, 3)."""
+    grey = film()
+    return np.stack([grey, 255 - grey, np.full_like(grey, 90)], axis=2)
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """ITU-R 601 luma by its definition, uint8 (H, W)."""
+    return np.rint(rgb @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+
+
+def encode(image: Image.Image | NDArray[Any], file_format: str, **options: Any) -> bytes:
+    """Encode with Pillow."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def rotated(pixels: NDArray[np.uint8], orientation: int, file_format: str, **options: Any) -> bytes:
+    """Encode pixels as a camera held in the given EXIF orientation would have stored them."""
+    inverse = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
+    methods = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }  # what brings a stored picture upright
+    image = Image.fromarray(pixels)
+    if inverse != 1:
+        image = image.transpose(methods[inverse])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(image, file_format, exif=exif, **options)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Build one PNG chunk."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Build a PNG that ends after its IHDR."""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+
+
+def tiff(pixels: NDArray[Any], *, photometric: int = 1) -> bytes:
+    """Build an uncompressed little-endian grey TIFF of any depth (Pillow cannot write white-is-zero)."""
+    kind = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    tags = [
+        (256, 3, pixels.shape[1]),
+        (257, 3, pixels.shape[0]),
+        (258, 3, 8 * pixels.dtype.itemsize),
+        (259, 3, 1),
+        (262, 3, photometric),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 3, pixels.shape[0]),
+        (279, 4, pixels.nbytes),
+        (339, 3, kind),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, field, 1, value) for tag, field, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    return b"II*\x00" + struct.pack("<I", 8 + pixels.nbytes) + pixels.tobytes() + directory
+
+
+def dataset(
+    stored: NDArray[Any], *, syntax: str = uid.ExplicitVRLittleEndian, **attributes: Any
+) -> FileDataset:
+    """Build a DICOM data set around stored values (H, W) or (H, W, 3); an attribute of None is left out."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    meta.TransferSyntaxUID = uid.UID(syntax)
+    ds = FileDataset(
+        "",
+        {},
+        file_meta=meta,
+        preamble=bytes(128),
+        is_implicit_VR=syntax == uid.ImplicitVRLittleEndian,
+        is_little_endian=syntax != uid.ExplicitVRBigEndian,
+    )
+    ds.PatientName, ds.PatientID = PATIENT, "MRN-4711"
+    ds.Rows, ds.Columns = stored.shape[:2]
+    ds.SamplesPerPixel = 1 if stored.ndim == 2 else 3
+    ds.PhotometricInterpretation = "MONOCHROME2" if stored.ndim == 2 else "RGB"
+    if stored.ndim == 3:
+        ds.PlanarConfiguration = 0
+    ds.BitsAllocated = 8 * stored.dtype.itemsize
+    ds.BitsStored = ds.BitsAllocated
+    ds.HighBit = ds.BitsStored - 1
+    ds.PixelRepresentation = int(stored.dtype.kind == "i")
+    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+    ds.PixelData = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder(order)).tobytes()
+    ds["PixelData"].VR = "OW" if ds.BitsAllocated > 8 else "OB"
+    for keyword, value in attributes.items():
+        if value is None:
+            delattr(ds, keyword)
+        else:
+            setattr(ds, keyword, value)
+    if "BitsStored" in attributes and "HighBit" not in attributes:
+        ds.HighBit = ds.BitsStored - 1
+    return ds
+
+
+def dicom(stored: NDArray[Any], *, syntax: str = uid.ExplicitVRLittleEndian, **attributes: Any) -> bytes:
+    """Write a DICOM file in memory; see `dataset`."""
+    return written(dataset(stored, syntax=syntax, **attributes))
+
+
+def compressed(stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
+    """Write a DICOM file whose frame pydicom compressed (RLE, JPEG-LS, JPEG 2000)."""
+    ds = dataset(stored, **attributes)
+    ds.compress(uid.UID(syntax), generate_instance_uid=False)
+    return written(ds)
+
+
+def with_frame(frame: bytes, stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
+    """Write a DICOM file around a compressed frame given as it is."""
+    ds = dataset(stored, syntax=syntax, **attributes)
+    ds.PixelData = encapsulate([frame])
+    ds["PixelData"].VR = "OB"
+    return written(ds)
+
+
+def jpeg_frame(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode a grey baseline JPEG."""
+    return bytes(
+        simplejpeg.encode_jpeg(np.ascontiguousarray(pixels[:, :, None]), quality=95, colorspace="GRAY")
+    )
+
+
+def jpeg_dicom(pixels: NDArray[np.uint8], **attributes: Any) -> bytes:
+    """Write a JPEG baseline DICOM file."""
+    return with_frame(jpeg_frame(pixels), pixels, uid.JPEGBaseline8Bit, **attributes)
+
+
+def written(ds: Dataset) -> bytes:
+    """Serialise a data set."""
+    buffer = io.BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def lut_item(entries: int, first: int, bits: int, data: list[int] | bytes) -> Sequence:
+    """Build a LUT sequence of one item."""
+    item = Dataset()
+    item.add_new(0x00283002, "US" if first >= 0 else "SS", [entries, first, bits])
+    item.add_new(0x00283006, "OW" if isinstance(data, bytes) else "US", data)
+    return Sequence([item])

@@ -1,0 +1,68 @@
+import io
+import zlib
+
+import numpy as np
+import pytest
+from pydicom import dcmread, uid
+
+from hilum.domain.errors import UnreadableImage
+from hilum.domain.thresholds import MAX_INFLATED_BYTES
+from hilum.imaging.dicom_file import part_10, transfer_syntax
+from hilum.imaging.intake import read_radiograph
+
+from .make_films import dicom, film
+
+
+def test_deflation_is_undone_and_the_syntax_rewritten() -> None:
+    data = part_10(dicom(film(), syntax=uid.DeflatedExplicitVRLittleEndian), name="a")
+    ds = dcmread(io.BytesIO(data))
+    assert ds.file_meta.TransferSyntaxUID == uid.ExplicitVRLittleEndian
+    np.testing.assert_array_equal(ds.pixel_array, film())
+
+
+def test_what_is_not_deflated_stays_as_it_is() -> None:
+    data = dicom(film())
+    assert part_10(data, name="a") is data
+
+
+def deflated(inflated: bytes) -> bytes:
+    whole = dicom(film(), syntax=uid.DeflatedExplicitVRLittleEndian)
+    ds = dcmread(io.BytesIO(whole))
+    head = 132 + 12 + ds.file_meta.FileMetaInformationGroupLength
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return whole[:head] + packer.compress(inflated) + packer.flush()
+
+
+def test_a_deflation_bomb_stops_at_the_limit() -> None:
+    bomb = deflated(bytes(MAX_INFLATED_BYTES + 1))
+    assert len(bomb) < 100_000
+    with pytest.raises(UnreadableImage) as refused:
+        read_radiograph(bomb, name="bomb.dcm")
+    assert str(refused.value) == (
+        "bomb.dcm: the deflated DICOM data set holds more than 64 MiB, the most that is allowed."
+        " Export the film uncompressed."
+    )
+
+
+def test_a_cut_deflated_stream_is_refused() -> None:
+    data = dicom(film(), syntax=uid.DeflatedExplicitVRLittleEndian)
+    with pytest.raises(UnreadableImage, match="truncated or damaged"):
+        read_radiograph(data[:-40])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ((True, True), uid.ImplicitVRLittleEndian),
+        ((False, True), uid.ExplicitVRLittleEndian),
+        ((False, False), uid.ExplicitVRBigEndian),
+    ],
+)
+def test_a_missing_transfer_syntax_is_the_one_it_was_parsed_with(
+    encoding: tuple[bool, bool], expected: uid.UID
+) -> None:
+    ds = dcmread(io.BytesIO(dicom(film())))
+    del ds.file_meta
+    ds.set_original_encoding(*encoding)
+    assert transfer_syntax(ds, name="a") == expected
+    assert ds.file_meta.TransferSyntaxUID == expected
