@@ -234,10 +234,10 @@ def _bases(labels: IntArray, called: IntArray, patients: IntArray) -> dict[str, 
         bases[f"auroc:{name}"] = auroc_basis(true, ~true, patients, reason=f"one class only: {absent}")
     for metric in METRICS:
         exists = _defined(metric, labels, called)
-        covered = [name for name, covers in zip(CLASS_NAMES, exists, strict=True) if covers]
+        covered = int(exists.sum())
         note = None
-        if len(covered) < len(CLASS_NAMES):
-            note = f"covers {len(covered)} of {len(CLASS_NAMES)} classes ({', '.join(covered) or 'none'})"
+        if covered < len(CLASS_NAMES):
+            note = f"over {covered} of {len(CLASS_NAMES)} classes"
         for scope in ("macro", "weighted"):
             bases[f"{metric}:{scope}"] = Basis(
                 len(labels), _patients(patients, everyone), reason="no class has this metric", note=note

@@ -76,9 +76,10 @@ def summarise(evaluation: Evaluation) -> str:
     classes = ", ".join(f"{row.support} {row.name}" for row in scores.classes if row.support)
     sources = ", ".join(group.value for group in evaluation.sources)
     right = sum(scores.confusion[index][index] for index in range(len(CLASS_NAMES)))
+    where = "source" if len(evaluation.sources) == 1 else "sources"
     text = (
         f"The model was tested on {scores.films} films of {scores.patients} patients ({classes}) from"
-        f" {len(evaluation.sources)} source(s): {sources}. It named the right class for {right} of them"
+        f" {len(evaluation.sources)} {where}: {sources}. It named the right class for {right} of them"
         f" ({_percent(scores.accuracy)})."
     )
     if scores.sick_vs_normal.value is not None:
