@@ -26,6 +26,13 @@ def test_enlarging_interpolates_and_does_not_overshoot() -> None:
     np.testing.assert_array_equal(resize_film(radiograph(pixels), 4)[0], [0, 64, 191, 255])
 
 
+def test_one_axis_may_shrink_while_the_other_grows() -> None:
+    pixels = np.array([[0, 100, 200, 100], [50, 150, 0, 255], [0, 0, 0, 0]], np.uint8)  # (3, 4) to (3, 3)
+    wide = np.repeat(np.array([[10, 30, 50, 70, 90, 110]], np.uint8), 2, axis=0)  # (2, 6) to (3, 3)
+    np.testing.assert_array_equal(resize_film(radiograph(wide), 3), [[20, 60, 100]] * 3)
+    assert resize_film(radiograph(pixels), 3).shape == (3, 3)
+
+
 def test_same_size_is_a_copy_that_may_be_written() -> None:
     source = radiograph(np.full((4, 4), 7, np.uint8))
     resized = resize_film(source, 4)

@@ -123,14 +123,10 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None, *, name: 
 def _decode(dataset: Dataset, facts: ImageFacts, *, name: str) -> NDArray[np.uint8]:
     """Decode the frame and bring it to uint8 (H, W), air dark."""
     syntax = transfer_syntax(dataset, name=name)
-    stored = frame_of(
-        dataset, syntax, facts, name=name
-    )  # strict check of the compressed stream; pixels if it gave them
+    stored = frame_of(dataset, syntax, facts, name=name)
     if stored is None:
-        options: dict[str, Any] = {
-            "raw": False,
-            "correct_unused_bits": False,
-        }  # `dicom_grey` masks by HighBit
+        # Unused bits are masked by HighBit in `dicom_grey`; pydicom would ignore HighBit.
+        options: dict[str, Any] = {"raw": False, "correct_unused_bits": False}
         if syntax == RLELossless:
             options["decoding_plugin"] = "pydicom"  # pylibjpeg-rle panics on damaged segments: no Exception
         stored, _ = get_decoder(syntax).as_array(dataset, **options)

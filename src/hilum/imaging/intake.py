@@ -33,7 +33,7 @@ def read_radiograph(
         How messages call the image; by default the file's own name, or "image" for bytes.
     min_side_px
         The caller will shrink to this side at once: a JPEG may be decoded at a reduced DCT scale whose
-        sides are not below it. ``facts`` keep the original size.
+        sides are not below twice that. ``facts`` keep the original size.
 
     Raises
     ------

@@ -14,8 +14,8 @@ def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
     """Bring a film to a square by area averaging.
 
     Both axes are scaled to `side_px`; aspect is not kept, as in the report (`MAX_ASPECT_RATIO` bounds the
-    distortion). Shrinking averages areas (no aliasing of ribs into a moire pattern); if either axis must
-    grow the whole film is interpolated linearly, which invents no overshoot at bright edges as a cubic
+    distortion). Shrinking averages areas (no aliasing of ribs into a moire pattern). An axis that must
+    grow is then interpolated linearly, which invents no overshoot at bright edges as a cubic
     would. The result depends on nothing but the pixels and `side_px`.
 
     Parameters
@@ -39,7 +39,8 @@ def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
     pixels = radiograph.pixels
     if pixels.shape == (side_px, side_px):
         return pixels.copy()
-    shrinks = min(pixels.shape) >= side_px
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(pixels, (side_px, side_px), interpolation=method)
+    height, width = (min(side, side_px) for side in pixels.shape)
+    resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    if (height, width) != (side_px, side_px):
+        resized = cv2.resize(resized, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(resized, dtype=np.uint8)
