@@ -84,11 +84,11 @@ def draw_phantoms(
         drawn.add(film)
         if progress is not None:
             progress(index + 1)
+    plant_extras(out, drawn, seed=seed, count=count, side_px=side_px, faults=faults)
     if faults.marker_class is not None:
         drawn.planted["marker"] = [path for path, facts in drawn.films.items() if facts["marker"]]
     if faults.second_site:
         drawn.planted["second_site"] = [row["path"] for row in drawn.rows if row["source"] == SITES[1]]
-    plant_extras(out, drawn, seed=seed, count=count, side_px=side_px, faults=faults)
     facts = {
         "version": PHANTOM_VERSION,
         "seed": seed,

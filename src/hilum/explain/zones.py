@@ -25,9 +25,9 @@ from hilum.imaging.lungs import ZONE_NAMES, LungFields, zone_rows
 class ZoneShares:
     """Where the attention of one map lies.
 
-    `inside_lungs` and `outside_lungs` are shares of all attention and sum to 1; `upper`, `middle`, `lower` and
-    the patient's `right` and `left` are shares of the attention inside the lungs, each group summing to 1.
-    A share that is undefined is None and `reason` says why.
+    `inside_lungs` and `outside_lungs` are shares of all attention and sum to 1; `upper`, `middle`, `lower`
+    and the patient's `right` and `left` are shares of the attention inside the lungs, each group summing
+    to 1. A share that is undefined is None and `reason` says why.
     """
 
     upper: float | None
@@ -64,8 +64,8 @@ def expected_zones(finding: Finding) -> ExpectedZones | None:
 def attention_by_zone(cam: NDArray[np.float32], lungs: LungFields) -> ZoneShares:
     """Share a map of attention out among the zones of the lungs.
 
-    Each pixel of the film takes the value of the map cell it lies in, so that the sum over the film is the
-    sum over the map and a coarse map is not smeared over a border by interpolation.
+    Each pixel of the film takes the value of the map cell it lies in: a coarse map is not smeared over a
+    border by interpolation, and each cell counts by its value.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _undefined(lungs: LungFields, *, inside: float | None, reason: str) -> ZoneS
 
 
 def agrees_with_table_26(finding: Finding, shares: ZoneShares) -> bool | None:
-    """Say whether a map looks where Table 26 says it does; None where there is no claim or nothing to compare.
+    """Say whether a map looks where Table 26 says it does; None without a claim or with nothing to compare.
 
     Agreement: the named zones hold the larger part of the attention inside the lungs
     (`MIN_EXPECTED_ZONE_SHARE`) and, for a bilateral pattern, the weaker side holds at least
@@ -133,7 +133,7 @@ def agrees_with_table_26(finding: Finding, shares: ZoneShares) -> bool | None:
 
 
 def is_hit(cam: NDArray[np.float32], lesion: NDArray[np.bool_]) -> bool:
-    """Play the pointing game: does the map's maximum fall on the lesion?
+    """Play the pointing game: tell whether the maximum of the map falls on the lesion.
 
     The map is enlarged to the film (bilinear); its maximum counts when it lies within
     `POINTING_TOLERANCE_PX` of a lesion pixel, scaled with the film's longer side. A map without a positive

@@ -109,7 +109,8 @@ def estimate_lungs(pixels: NDArray[np.uint8]) -> LungFields:
         Masks at the size of the film; see `is_believed`.
     """
     small = cv2.resize(pixels, (_WORK_PX, _WORK_PX), interpolation=cv2.INTER_AREA)
-    grey = _fill_outside_air(cv2.GaussianBlur(small, (0, 0), 3.0))
+    smooth = cv2.GaussianBlur(small, (0, 0), 3.0)  # ribs are narrow and must not be edges
+    grey = _fill_outside_air(np.asarray(smooth, dtype=np.uint8))
     box, contrast = _fit_outline(grey)
     outline = _outline(box, _WORK_PX)
     right, left, overlap = _refine(grey, box, outline)
@@ -230,7 +231,7 @@ def _refine(grey: NDArray[np.float32], box: _Box, outline: BoolMask) -> tuple[Bo
         opened = cv2.morphologyEx((markers == mark).astype(np.uint8), cv2.MORPH_OPEN, _disc(5))
         padded = cv2.copyMakeBorder(opened, 24, 24, 24, 24, cv2.BORDER_CONSTANT)
         closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(11))[24:-24, 24:-24]
-        lungs.append(_fill_holes(_largest(closed)))
+        lungs.append(_fill_holes(_largest(np.asarray(closed, dtype=np.uint8))))
     found = lungs[0] | lungs[1]
     overlap = float((found & outline).sum() / max(int((found | outline).sum()), 1))
     return lungs[0], lungs[1], overlap
