@@ -109,10 +109,25 @@ def test_program_in_the_dicom_preamble() -> None:
 def test_scaled_jpeg_decoding_keeps_the_original_size_in_the_facts() -> None:
     large = np.kron(film(), np.ones((20, 20), np.uint8))  # (800, 1120)
     data = jpeg_frame(large)
-    scaled, whole = read_radiograph(data, min_side_px=224), read_radiograph(data)
+    scaled, whole = read_radiograph(data, min_side_px=200), read_radiograph(data)
     assert (scaled.facts.width, scaled.facts.height) == (1120, 800)
     assert scaled.facts == whole.facts
-    assert 448 <= min(scaled.pixels.shape) < 800
+    assert scaled.pixels.shape == (400, 560)
     assert whole.pixels.shape == (800, 1120)
     assert abs(scaled.pixels.mean() - whole.pixels.mean()) < 0.5
-    assert read_radiograph(data, min_side_px=5000).pixels.shape == (800, 1120)
+
+
+@pytest.mark.parametrize(
+    ("min_side_px", "shape"),
+    [
+        (50, (100, 140)),
+        (51, (200, 280)),
+        (100, (200, 280)),
+        (101, (400, 560)),
+        (201, (800, 1120)),
+        (5000, (800, 1120)),
+    ],
+)
+def test_the_reduced_scale_keeps_twice_the_side_asked_for(min_side_px: int, shape: tuple[int, int]) -> None:
+    data = jpeg_frame(np.kron(film(), np.ones((20, 20), np.uint8)))
+    assert read_radiograph(data, min_side_px=min_side_px).pixels.shape == shape
