@@ -95,6 +95,9 @@ def fit_temperature(logits: FloatArray, labels: IntArray) -> Temperature:
     """
     if len(np.unique(labels)) < _TWO_POINTS:
         return Temperature(1.0, films=len(labels), reason="not fitted: validation has fewer than two classes")
+    if np.array_equal(logits.argmax(axis=1), labels):
+        # The loss then falls without end as T goes to 0, and 100 % everywhere is no answer.
+        return Temperature(1.0, films=len(labels), reason="not fitted: no validation film is named wrong")
     low, high = np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)
     found = minimize_scalar(
         lambda log_t: _mean_nll(logits / np.exp(log_t), labels),
@@ -109,9 +112,7 @@ def fit_temperature(logits: FloatArray, labels: IntArray) -> Temperature:
         films=len(labels),
         nll_before=_mean_nll(logits, labels),
         nll_after=float(found.fun),
-        reason="the fit ended at a bound: validation films are separated perfectly or scored by chance"
-        if bound
-        else None,
+        reason="the fit ended at a bound; the scores hardly depend on the class" if bound else None,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.thresholds import AGE_BAND_STARTS_YEARS
 from hilum.evaluation.calibration import Calibration, calibrate
 from hilum.evaluation.discrimination import DISEASES, Discrimination, discriminate, weighted_auroc
 from hilum.evaluation.inputs import BoolArray, FloatArray, ScoredFilms
@@ -58,7 +59,7 @@ class SourceConfounding:
 def measure_subgroups(
     films: ScoredFilms, probabilities: FloatArray, *, resamples: int, seed: int
 ) -> tuple[Subgroup, ...]:
-    """Measure every source, and every sex, age band and view that the table knows, largest group first."""
+    """Measure every source, sex, age band and view that the table knows: largest first, ages in order."""
     columns = {"source": films.sources, **films.groups}
     found = [
         _measure_one(
@@ -68,7 +69,16 @@ def measure_subgroups(
         for value in np.unique(values)
     ]
     order = list(columns)
-    return tuple(sorted(found, key=lambda group: (order.index(group.column), -group.films, group.value)))
+    return tuple(
+        sorted(
+            found,
+            key=lambda group: (
+                order.index(group.column),
+                _first_year(group.value) if group.column == "age_band" else -group.films,
+                group.value,
+            ),
+        )
+    )
 
 
 def measure_confounding(films: ScoredFilms) -> SourceConfounding:
@@ -97,6 +107,11 @@ def measure_confounding(films: ScoredFilms) -> SourceConfounding:
         ),
         one_class_sources=tuple(str(name) for name in names[present.sum(axis=1) == 1]),
     )
+
+
+def _first_year(band: str) -> int:
+    known = [start for start in AGE_BAND_STARTS_YEARS if band.startswith((f"{start}-", f"{start}+"))]
+    return known[0] if known else AGE_BAND_STARTS_YEARS[-1] + 1  # unknown last
 
 
 def _apart(present: BoolArray, first: str, second: str) -> bool:
