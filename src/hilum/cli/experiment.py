@@ -64,21 +64,18 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")] = None,
     split: Annotated[str, typer.Option(help="train, val, test or external.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder; reports/evaluation-SPLIT by default.")] = None,
-    settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on one split; temperature and cut-offs are fitted on validation alone."""
     from hilum.evaluation.report import render_text
-    from hilum.explain.attention_summary import summarize_attention
     from hilum.evaluation.run import run_evaluation
+    from hilum.explain.attention_summary import summarize_attention
+    from hilum.registry.bundle import load_model
 
+    scorer, facts = load_model(model)
+    folder = out or Path("reports") / f"evaluation-{split}"
     result = run_evaluation(
-        model,
-        data,
-        out or Path("reports") / f"evaluation-{split}",
-        split=split,
-        overrides=settings or (),
-        attention=summarize_attention,
+        scorer, facts["name"], data, folder, split=split, attention=summarize_attention
     )
     if as_json:
         print((result.folder / "evaluation.json").read_text(encoding="utf-8"))

@@ -12,8 +12,7 @@ import typer
 
 from hilum.cli import data, experiment, operate
 from hilum.domain.errors import ConfigError, HilumError
-
-NOTICE = "Research software. Not a medical device, not for diagnosis: a qualified reader decides."
+from hilum.domain.notice import NOTICE
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2

@@ -4,19 +4,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilum import __version__
-from hilum.data.ingest import open_dataset
+from hilum.data.ingest import Dataset, open_dataset
+from hilum.data.manifest import manifest_digest
 from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
+from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.predictions import ScoredSplit, score_split
 from hilum.evaluation.report import write_report
 from hilum.model.scoring import Scorer
 
-Attention = Callable[[Path, ScoredSplit], Mapping[str, object]]
-"""Sums up where the model looks: (data root, scored films) to rows for the page."""
+Attention = Callable[[Path, pd.DataFrame, NDArray[np.uint8], NDArray[np.float32]], Mapping[str, object]]
+"""Sums up where the model looks: (data root, rows with `called`, films, maps of the called class)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,7 @@ class EvaluationResult:
 
 def run_evaluation(
     scorer: Scorer,
-    facts: Mapping[str, object],
+    name: str,
     data: Path,
     out: Path,
     *,
@@ -42,8 +46,8 @@ def run_evaluation(
 
     Parameters
     ----------
-    facts
-        What is known of the model beside its settings: name, history, provenance.
+    name
+        Of the model, printed on the page.
     attention
         Sums up where the model looks, for the page.
 
@@ -58,21 +62,46 @@ def run_evaluation(
         validation = score_split(scorer, dataset, "val", on_films=bar.update)
         tested = validation if split == "val" else score_split(scorer, dataset, split, on_films=bar.update)
     called = tested.predicted()
+    names = [CLASS_NAMES[index] for index in called]
+    cams = tested.cams[np.arange(len(called)), called]
     evaluation = evaluate_predictions(
         EvaluationInput(
             predictions=tested.table,
             validation=validation.table,
             fitted_on_test=split == "val",
             read_film=dict(zip(tested.table["path"], tested.pixels, strict=True)).__getitem__,
-            cams={path: tested.cams[row, called[row]] for row, path in enumerate(tested.table["path"])},
-            model_facts=_model_facts(scorer, facts),
-            zones=attention(dataset.root, tested),
-            provenance={"hilum_version": __version__, "split": split, "data": data.name},
-            history=facts.get("history"),  # type: ignore[arg-type]
+            cams=dict(zip(tested.table["path"], cams, strict=True)),
+            model_facts={
+                "name": name,
+                "architecture": scorer.config.model.architecture,
+                "input_px": scorer.side_px,
+                "weights_sha256": scorer.weights_sha256,
+                **scorer.provenance,
+            },
+            zones=attention(dataset.root, tested.table.assign(called=names), tested.pixels, cams),
+            provenance=_provenance(dataset, split),
+            history=scorer.history,
         ),
         seed=scorer.config.reproducibility.seed,
     )
     out.mkdir(parents=True, exist_ok=True)
-    _write_table(out / "predictions.parquet", validation, tested, evaluation.temperature)
+    _write_predictions(out / "predictions.parquet", validation, tested)
     write_report(evaluation, out)
     return EvaluationResult(evaluation, out)
+
+
+def _provenance(dataset: Dataset, split: str) -> dict[str, object]:
+    films = dataset.manifest[dataset.manifest["split"] == split]
+    return {
+        "hilum_version": __version__,
+        "split": split,
+        "data_sha256": manifest_digest(dataset.manifest),
+        "films_excluded": int(films["excluded"].notna().sum()),
+    }
+
+
+def _write_predictions(path: Path, *splits: ScoredSplit) -> None:
+    tables = {str(split.table["split"].iloc[0]): split.table for split in splits}
+    temporary = path.with_name(f".{path.name}.tmp")
+    pd.concat(tables.values()).to_parquet(temporary, index=False)
+    temporary.replace(path)

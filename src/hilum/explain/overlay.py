@@ -17,11 +17,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hilum.imaging.intake import read_radiograph
+
 NOTICE = "Research software, not for diagnosis. Heat shows what moved the score, not where disease is."
 
 _COLOURS = "plasma"
 _OPACITY = 0.62  # of the hottest pixel
 _DPI = 110
+_DRAWN_SIDE_PX = 768  # more than the picture shows
 _FILM_INCHES = 4.6
 
 
@@ -119,3 +122,26 @@ def draw_overlay(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(data)
     return data
+
+
+def save_overlay(film: Path, cam: NDArray[np.float32], *, folder: Path, title: str) -> Path:
+    """Draw the overlay of a film on disk, as wide as it is shown, and return the file it was written to.
+
+    The file is named after the film; films of one name from several folders get numbered.
+
+    Raises
+    ------
+    UnreadableImage
+        If the film cannot be read any more.
+    """
+    pixels = read_radiograph(film, name=str(film), min_side_px=_DRAWN_SIDE_PX).pixels
+    shrink = _DRAWN_SIDE_PX / max(pixels.shape)
+    if shrink < 1.0:
+        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    out = folder / f"{film.stem}.png"
+    number = 1
+    while out.exists():
+        number += 1
+        out = folder / f"{film.stem}-{number}.png"
+    draw_overlay(pixels, cam, title=title, out=out)
+    return out

@@ -7,6 +7,7 @@ to rounding, on its neighbours in the batch.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +33,17 @@ class FilmScores:
 class Scorer:
     """A network ready to score, on the device at hand."""
 
-    def __init__(self, network: FilmClassifier, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        network: FilmClassifier,
+        config: TrainConfig,
+        *,
+        provenance: dict[str, Any] | None = None,
+        history: dict[str, Any] | None = None,
+    ) -> None:
         self.config = config
+        self.provenance = provenance or {}
+        self.history = history
         self.side_px = config.preprocessing.image_size
         self.weights_sha256 = state_sha256(network.state_dict())
         self._device = pick_device()
@@ -48,7 +58,10 @@ class Scorer:
         CheckpointError
             If it is not one, or does not fit.
         """
-        return cls(*load_classifier(read_checkpoint(path), name=str(path)))
+        checkpoint = read_checkpoint(path)
+        network, config = load_classifier(checkpoint, name=str(path))
+        history = {**checkpoint["history"], "best_epoch": checkpoint["epoch"]}
+        return cls(network, config, provenance=checkpoint["provenance"], history=history)
 
     @torch.inference_mode()
     def score(

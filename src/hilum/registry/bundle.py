@@ -65,7 +65,7 @@ class Bundle:
         network = build_classifier(config)
         state = load_file(self.folder / "weights.safetensors")
         load_state(network, state, name=self.name, architecture=config.model.architecture)
-        return Scorer(network, config)
+        return Scorer(network, config, provenance=self.facts["provenance"], history=self.facts["history"])
 
 
 def write_bundle(
@@ -105,12 +105,13 @@ def write_bundle(
         "version": version,
         "class_names": list(CLASS_NAMES),
         "settings": checkpoint["settings"],
-        "temperature": first["calibration"]["temperature"],
+        "temperature": first["temperature"]["value"],
         "operating_points": first["operating_points"],
         "epoch": checkpoint["epoch"],
         "val_f1": checkpoint["val_f1"],
         "weights_sha256": weights_sha256,
         "provenance": checkpoint["provenance"],
+        "history": {**checkpoint["history"], "best_epoch": checkpoint["epoch"]},
         "evaluations": list(reports),
     }
     building.mkdir(parents=True)
@@ -185,7 +186,12 @@ def load_model(path: Path | None) -> tuple[Scorer, dict[str, Any]]:
         scorer = Scorer.from_checkpoint(path)
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: is damaged or was not written by hilum.") from error
-    return scorer, {"name": path.name, "temperature": 1.0, "is_calibrated": False}
+    return scorer, {
+        "name": path.name,
+        "temperature": 1.0,
+        "is_calibrated": False,
+        "provenance": scorer.provenance,
+    }
 
 
 def _evaluation_file(path: Path) -> Path:

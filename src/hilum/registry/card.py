@@ -1,0 +1,61 @@
+"""The model card: what a released model is, what it was measured at, worst first. Written from the artefacts."""
+
+from typing import Any
+
+from hilum.domain.findings import CLASS_NAMES
+
+_NOTICE = (
+    "**Research software. Not a medical device, not for diagnosis.** A qualified reader decides; a probability"
+    " printed here is not a finding."
+)
+
+
+def write_card(facts: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str:
+    """Return the card as Markdown; every figure in it comes from bundle.json or an evaluation.json."""
+    model = facts["settings"]["model"]
+    provenance = facts["provenance"]
+    films = ", ".join(f"{count:,} {name}" for name, count in provenance["train_films"].items())
+    lines = [
+        f"# {facts['name']}",
+        "",
+        _NOTICE,
+        "",
+        f"- Classes: {', '.join(CLASS_NAMES)}",
+        f"- Network: {model['architecture']}, {facts['settings']['preprocessing']['image_size']} px,"
+        f" started from {provenance['weights']['kind']} weights ({provenance['weights']['origin']})",
+        f"- Trained on: {films}",
+        f"- Kept epoch: {facts['epoch']}, validation macro F1 {facts['val_f1']:.4f}",
+        f"- Temperature: {facts['temperature']:.4f}, fitted on validation",
+        f"- Weights SHA-256: `{facts['weights_sha256']}`",
+        "",
+    ]
+    for label, report in reports.items():
+        lines += _measured(label, report)
+    return "\n".join(lines) + "\n"
+
+
+def _measured(label: str, report: dict[str, Any]) -> list[str]:
+    scores = report["discrimination"]
+    lines = [f"## Measured on {label}", ""]
+    lines += [f"- **{headline['severity']}**: {headline['text']}" for headline in report["headlines"]]
+    lines += [
+        "",
+        f"{scores['films']} films of {scores['patients']} patients. Accuracy {_figure(scores['accuracy'])}.",
+        "",
+        "| class | films | sensitivity | specificity | AUROC |",
+        "|---|---|---|---|---|",
+    ]
+    for name in CLASS_NAMES:
+        row = scores["classes"][name]
+        lines.append(
+            f"| {name} | {row['support']} | {_figure(row['recall'])} | {_figure(row['specificity'])}"
+            f" | {_figure(row['auroc'])} |"
+        )
+    return [*lines, ""]
+
+
+def _figure(measure: dict[str, Any]) -> str:
+    if measure["value"] is None:
+        return f"n/a ({measure['reason']})"
+    interval = f" ({measure['low']:.3f} to {measure['high']:.3f})" if "low" in measure else ""
+    return f"{measure['value']:.3f}{interval}"
