@@ -1,13 +1,12 @@
 """Heart, great vessels, lung vessels and airways of a drawn chest. Frame and units: `phantom_raster`."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from hilum.data.phantom_patient import Patient
 from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, chord, soft_step
+
+TRUNKS = 9  # vessels that leave each hilum
 
 THINNEST_VESSEL = 0.75
 """Calibre, pixels at 320 px, below which a branch ends."""
@@ -63,42 +62,28 @@ def draw_heart(patient: Patient, grid: Grid) -> tuple[FloatMap, FloatMap]:
     return np.asarray(silhouette, dtype=np.float32), np.asarray(depth, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Brush:
-    layer: NDArray[np.uint8]
-    grid: Grid
-    rng: np.random.Generator
-    side: float
-
-
 def draw_vessels(patient: Patient, grid: Grid, rng: np.random.Generator) -> FloatMap:
     """Return arteries and veins branching outwards from the hila: float32 (N, N), 1 is a main artery."""
     layer = np.zeros((grid.y.size, grid.x.size), dtype=np.uint8)
-    for side in SIDES:
-        brush = _Brush(layer, grid, rng, side)
-        root = np.array([side * 0.15, -0.06 + (0.035 if side < 0 else 0.0)])
-        for angle in np.linspace(-1.25, 1.35, 9) + rng.normal(0, 0.1, 9):
-            _draw_branch(brush, root, float(angle), 4.4)
+    side = np.repeat(SIDES, TRUNKS)
+    start = np.stack([side * 0.15, np.where(side < 0, -0.025, -0.06)], axis=1)
+    angle = np.tile(np.linspace(-1.25, 1.35, TRUNKS), 2) + rng.normal(0, 0.1, 2 * TRUNKS)
+    calibre = 4.4
+    while calibre > THINNEST_VESSEL:
+        points = [start]
+        for _ in range(3):
+            angle = angle + rng.normal(0, 0.13, angle.size)
+            step = rng.uniform(0.045, 0.075, (angle.size, 1))
+            points.append(points[-1] + step * np.stack([side * np.cos(angle), np.sin(angle)], axis=1))
+        lines = grid.to_px(np.stack(points, axis=1))  # (vessels, 4, 2)
+        brightness = min(60 + 42 * calibre, 255)
+        thickness = max(1, round(calibre * grid.px_per_unit / 160))
+        cv2.polylines(layer, list(lines), False, brightness, thickness, cv2.LINE_AA, 4)
+        fork = np.repeat([-0.34, 0.34], angle.size) + rng.normal(0, 0.12, 2 * angle.size)
+        start, angle, side = np.tile(points[-1], (2, 1)), np.tile(angle, 2) + fork, np.tile(side, 2)
+        calibre *= 0.66
     soft = cv2.GaussianBlur(layer, (0, 0), 0.9 * grid.px_per_unit / 160).astype(np.float32) / 255
     return np.asarray(soft * np.float32(patient.vessel_strength), dtype=np.float32)
-
-
-def _draw_branch(brush: _Brush, start: NDArray[np.float64], angle: float, calibre: float) -> None:
-    """Draw one vessel and its children; calibre in pixels at 320 px, falling towards the pleura."""
-    rng, grid = brush.rng, brush.grid
-    points = [start]
-    for _ in range(3):
-        angle += rng.normal(0, 0.13)
-        step = rng.uniform(0.045, 0.075)
-        points.append(points[-1] + step * np.array([brush.side * np.cos(angle), np.sin(angle)]))
-    brightness = int(np.clip(60 + 42 * calibre, 0, 255))
-    thickness = max(1, round(calibre * grid.px_per_unit / 160))
-    line = grid.to_px(np.array(points))
-    cv2.polylines(brush.layer, [line], False, brightness, thickness, cv2.LINE_AA, 4)
-    thinner = calibre * 0.66
-    if thinner > THINNEST_VESSEL:
-        for fork in (-0.34, 0.34):
-            _draw_branch(brush, points[-1], angle + fork + rng.normal(0, 0.12), thinner)
 
 
 def draw_airway(grid: Grid) -> FloatMap:
