@@ -88,7 +88,7 @@ def _method(evaluation: Evaluation) -> dict[str, object]:
         "films": len(evaluation.films),
         "patients": evaluation.films.n_patients,
         "films_without_patient": evaluation.films.films_without_patient,
-        "splits": sorted(set(evaluation.inputs.predictions.get("split", []))),
+        "splits": sorted({str(split) for split in evaluation.inputs.predictions.get("split", [])}),
         "validation_films": evaluation.validation_films,
         "fitted_on_test": evaluation.inputs.fitted_on_test,
         "patients_also_in_validation": evaluation.shared_patients,
