@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hilum.explain.overlay import blend_heat, draw_overlay
+from hilum.explain.overlay import blend_heat, draw_overlay, save_overlay
 
 
 @pytest.fixture
@@ -84,3 +84,18 @@ def test_raw_maximum_title_and_kind_of_scale_are_printed(film, monkeypatch):
     assert "0.0421" in text
     assert "shared scale" in text
     assert "not for diagnosis" in text
+
+
+def test_overlays_of_films_of_one_name_are_numbered_and_keep_the_aspect(tmp_path):
+    wide = np.tile(np.arange(200, dtype=np.uint8)[None, :] + 20, (120, 1))
+    for folder, enlarge in (("a", 1), ("b", 8)):
+        (tmp_path / folder).mkdir()
+        film = cv2.resize(wide, None, fx=enlarge, fy=enlarge)
+        cv2.imwrite(str(tmp_path / folder / "film.png"), film)
+    written = [
+        save_overlay(tmp_path / folder / "film.png", one_hot(), folder=tmp_path / "out", title="Normal 0.90")
+        for folder in ("a", "b")
+    ]
+    assert [path.name for path in written] == ["film.png", "film-2.png"]
+    small, large = (cv2.imread(str(path)).shape for path in written)
+    assert abs(small[0] - large[0]) <= 2

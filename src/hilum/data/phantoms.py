@@ -18,6 +18,8 @@ from hilum.domain.errors import ConfigError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MIN_SIDE_PX
 
+__all__ = ["PhantomFaults", "PhantomSummary", "draw_phantoms"]
+
 PHANTOM_VERSION = 1
 """Raised when the same seed draws other bytes than before."""
 
