@@ -235,6 +235,14 @@ def test_the_confusion_figure_shows_counts_and_an_empty_row(evaluation):
     assert labels[1] == "Pneumonia: n/a (no films)"
 
 
+def test_every_source_has_a_panel_and_spare_panels_are_blank():
+    table = make_table({(source, name): 12 for source in "abcd" for name in ("Normal", "Pneumonia")})
+    found = evaluate_predictions(EvaluationInput(table), resamples=0)
+    panels = draw_figures(found)["roc_by_source"].axes
+    assert [axes.get_title(loc="left") for axes in panels[1:5]] == [f"{source} (n = 24)" for source in "abcd"]
+    assert [axes.axison for axes in panels] == [True] * 5 + [False]
+
+
 def test_an_exhibit_shows_the_film_and_the_heat_where_it_is():
     film = np.full((100, 200), 120, dtype=np.uint8)
     cam = np.zeros((4, 8), dtype=np.float32)

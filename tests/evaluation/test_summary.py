@@ -139,7 +139,8 @@ def test_the_summary_says_what_was_tested():
     evaluation = evaluated(blind_to_tuberculosis())
     text = summarise(evaluation)
     assert text.startswith(
-        "The model was tested on 402 films of 402 patients (201 Normal, 201 Tuberculosis) from 1 source: sakha."
+        "The model was tested on 402 films of 402 patients (201 Normal, 201 Tuberculosis)"
+        " from 1 source: sakha."
     )
     right = evaluation.discrimination.accuracy.events
     assert f"the right class for {right} of them" in text

@@ -132,7 +132,7 @@ def evaluate_predictions(
         subgroups=measure_subgroups(films, probabilities, resamples=resamples, seed=seed),
         confounding=measure_confounding(films),
         worst_films=find_worst_films(films, probabilities),
-        gap=read_gap(inputs.history) if inputs.history is not None else None,
+        gap=read_gap(inputs.history) if inputs.history else None,
     )
 
 
