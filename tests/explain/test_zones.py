@@ -112,6 +112,19 @@ def test_agreement_with_table_26(finding, values, expected):
     assert agrees_with_table_26(finding, shares(**values)) is expected
 
 
+def test_an_even_map_agrees_with_nothing():
+    even = attention_by_zone(np.ones((90, 80), dtype=np.float32), two_lungs())
+    assert [even.upper_area, even.middle_area, even.lower_area] == pytest.approx([1 / 3] * 3)
+    assert agrees_with_table_26(Finding.PNEUMONIA, even) is False
+    assert agrees_with_table_26(Finding.TUBERCULOSIS, even) is False
+
+
+def test_a_map_that_leans_to_the_lower_half_agrees_with_pneumonia():
+    cam = np.ones((90, 80), dtype=np.float32)
+    cam[45:] = 2.0
+    assert agrees_with_table_26(Finding.PNEUMONIA, attention_by_zone(cam, two_lungs())) is True
+
+
 def test_an_undefined_map_neither_agrees_nor_disagrees():
     nothing = attention_by_zone(np.zeros((3, 3), dtype=np.float32), two_lungs())
     assert agrees_with_table_26(Finding.TUBERCULOSIS, nothing) is None

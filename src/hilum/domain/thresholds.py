@@ -194,5 +194,8 @@ MIN_EXPECTED_ZONE_SHARE: Final = 0.5
 """Share of the attention inside the lungs that the zones of Table 26 must hold for a map to agree with it:
 the larger part."""
 
+EVEN_MAP_TOLERANCE: Final = 1e-6
+"""Share by which zones must hold more attention than lung area: above rounding, so that an even map fails."""
+
 MIN_BILATERAL_SIDE_SHARE: Final = 0.2
 """Share of the attention inside the lungs that the weaker side holds at least when a pattern is bilateral."""

@@ -137,7 +137,8 @@ def save_overlay(film: Path, cam: NDArray[np.float32], *, folder: Path, title: s
     pixels = read_radiograph(film, name=str(film), min_side_px=_DRAWN_SIDE_PX).pixels
     shrink = _DRAWN_SIDE_PX / max(pixels.shape)
     if shrink < 1.0:
-        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        shrunk = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(shrunk, dtype=np.uint8)
     out = folder / f"{film.stem}.png"
     number = 1
     while out.exists():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.findings import Finding
 from hilum.domain.thresholds import (
+    EVEN_MAP_TOLERANCE,
     MIN_BILATERAL_SIDE_SHARE,
     MIN_EXPECTED_ZONE_SHARE,
     POINTING_REFERENCE_SIDE_PX,
@@ -27,7 +28,8 @@ class ZoneShares:
 
     `inside_lungs` and `outside_lungs` are shares of all attention and sum to 1; `upper`, `middle`, `lower`
     and the patient's `right` and `left` are shares of the attention inside the lungs, each group summing
-    to 1. A share that is undefined is None and `reason` says why.
+    to 1. A share that is undefined is None and `reason` says why. `upper_area`, `middle_area` and `lower_area`
+    are the shares of lung area, which is what an even map would hold.
     """
 
     upper: float | None
@@ -39,6 +41,9 @@ class ZoneShares:
     outside_lungs: float | None
     lungs_believed: bool
     reason: str | None
+    upper_area: float | None = None
+    middle_area: float | None = None
+    lower_area: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,10 @@ def attention_by_zone(cam: NDArray[np.float32], lungs: LungFields) -> ZoneShares
         outside_lungs=1.0 - inside / total,
         lungs_believed=lungs.is_believed,
         reason=None,
+        **{
+            f"{name}_area": float(lungs.mask[part].sum() / lungs.mask.sum())
+            for name, part in rows.slices().items()
+        },
     )
 
 
@@ -118,16 +127,18 @@ def agrees_with_table_26(finding: Finding, shares: ZoneShares) -> bool | None:
     """Say whether a map looks where Table 26 says it does; None without a claim or with nothing to compare.
 
     Agreement: the named zones hold the larger part of the attention inside the lungs
-    (`MIN_EXPECTED_ZONE_SHARE`) and, for a bilateral pattern, the weaker side holds at least
-    `MIN_BILATERAL_SIDE_SHARE` of it. By chance alone, middle and lower hold two thirds of an even map: read
-    the rate of agreement beside that of an even map.
+    (`MIN_EXPECTED_ZONE_SHARE`), they hold more of it than of the lung area (middle and lower zones are three
+    quarters of the lungs: an even map, which looks nowhere, must not agree), and for a bilateral pattern the
+    weaker side holds at least `MIN_BILATERAL_SIDE_SHARE`.
     """
     expected = expected_zones(finding)
     by_zone = {"upper": shares.upper, "middle": shares.middle, "lower": shares.lower}
     if expected is None or shares.right is None or shares.left is None:
         return None
+    by_area = {"upper": shares.upper_area, "middle": shares.middle_area, "lower": shares.lower_area}
     held = sum(by_zone[zone] or 0.0 for zone in expected.zones)
-    if held < MIN_EXPECTED_ZONE_SHARE:
+    even = sum(by_area[zone] or 0.0 for zone in expected.zones)
+    if held < MIN_EXPECTED_ZONE_SHARE or held <= even + EVEN_MAP_TOLERANCE:
         return False
     return not expected.is_bilateral or min(shares.right, shares.left) >= MIN_BILATERAL_SIDE_SHARE
 
