@@ -28,7 +28,7 @@ class ZoneShares:
 
     `inside_lungs` and `outside_lungs` are shares of all attention and sum to 1; `upper`, `middle`, `lower`
     and the patient's `right` and `left` are shares of the attention inside the lungs, each group summing
-    to 1. A share that is undefined is None and `reason` says why. `upper_area`, `middle_area` and `lower_area`
+    to 1. A share that is undefined is None and `reason` says why. `upper_area`, `middle_area`, `lower_area`
     are the shares of lung area, which is what an even map would hold.
     """
 

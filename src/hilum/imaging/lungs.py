@@ -6,7 +6,8 @@ inner part of the outline stays lung whatever its grey value, so that an opacity
 look like a pair of lungs is not believed: a fixed anatomical region is returned, with the reason.
 
 Limits: a lung that is white throughout gets the outline of the other; an opacity at the edge of the lung,
-an effusion above all, is cut where the outline was cut; the lung behind heart and domes is left out; a film
+an effusion above all, may be cut off; a small chest between arms with dark air beside them can draw the
+outline outwards (1 of 300 phantoms); the lung behind heart and domes is left out; a film
 turned by more than about 10 degrees or a lateral one fits badly. It serves to say in which third attention
 lies and is no measurement of lungs.
 """
