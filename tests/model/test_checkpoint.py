@@ -58,7 +58,9 @@ def test_hash_sees_values_names_and_not_the_memory_format():
     assert state_sha256({"w": weight + 1e-7}) != plain
 
 
-def test_full_disk_keeps_the_old_checkpoint(checkpoint: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk_keeps_the_old_checkpoint(
+    checkpoint: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "best_model.pt"
     write_checkpoint(checkpoint, path)
     before = path.read_bytes()
@@ -113,11 +115,15 @@ def test_missing_keys_are_named(checkpoint: dict, tmp_path: Path):
 def test_other_class_order_is_refused(checkpoint: dict, tmp_path: Path):
     checkpoint["class_names"] = ["Tuberculosis", "Normal", "Pneumonia"]
     torch.save(checkpoint, tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match="its classes are Tuberculosis, Normal, Pneumonia; expected Normal"):
+    with pytest.raises(
+        CheckpointError, match="its classes are Tuberculosis, Normal, Pneumonia; expected Normal"
+    ):
         read_checkpoint(tmp_path / "x.pt")
 
 
 def test_weights_of_another_architecture_are_refused(checkpoint: dict):
     checkpoint["settings"]["model"]["architecture"] = "test_resnet"
-    with pytest.raises(CheckpointError, match="do not fit the architecture test_resnet .*another architecture"):
+    with pytest.raises(
+        CheckpointError, match="do not fit the architecture test_resnet .*another architecture"
+    ):
         load_classifier(checkpoint, name="x.pt")

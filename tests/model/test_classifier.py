@@ -23,7 +23,9 @@ def test_head_is_the_reports():
 def test_parameters_are_counted_and_table_6_forgets_the_head():
     counts = make("efficientnet_b0").count_parameters()
     assert counts.trainable_frozen == 331_779  # the report says 330K
-    assert counts.total - counts.trainable_frozen == 4_007_548  # the report's "4.0M in all" is the backbone alone
+    assert (
+        counts.total - counts.trainable_frozen == 4_007_548
+    )  # the report's "4.0M in all" is the backbone alone
     assert counts.total == counts.trainable_unfrozen == 4_339_327
 
 
@@ -38,9 +40,7 @@ def test_frozen_backbone_gets_no_gradient_and_its_statistics_stand_still():
     network.set_backbone_frozen(False)
     network(torch.rand(4, 1, 64, 64) * 255).sum().backward()
     assert all(parameter.grad is not None for parameter in network.backbone.parameters())
-    assert not torch.equal(
-        before["bn1.running_mean"], network.backbone.state_dict()["bn1.running_mean"]
-    )
+    assert not torch.equal(before["bn1.running_mean"], network.backbone.state_dict()["bn1.running_mean"])
 
 
 def test_evaluation_mode_survives_freezing():

@@ -50,4 +50,6 @@ def test_gamma_is_ignored_by_cross_entropy():
     logits, _, targets = batch()
     settings = LossSettings(class_weights="none", label_smoothing=0.0)
     total, normalizer = ClassificationLoss(settings, COUNTS)(logits, targets)
-    assert float(total / normalizer) == pytest.approx(float(functional.cross_entropy(logits, targets)), rel=1e-6)
+    assert float(total / normalizer) == pytest.approx(
+        float(functional.cross_entropy(logits, targets)), rel=1e-6
+    )

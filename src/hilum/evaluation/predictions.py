@@ -25,7 +25,8 @@ class ScoredSplit:
 
     def predicted(self) -> NDArray[np.int64]:
         """Return int64 (N,): the class with the highest logit."""
-        return self.table[[f"logit_{name}" for name in CLASS_NAMES]].to_numpy().argmax(axis=1)
+        logits = self.table[[f"logit_{name}" for name in CLASS_NAMES]].to_numpy(np.float64)
+        return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 def score_split(

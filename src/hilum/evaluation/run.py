@@ -59,8 +59,12 @@ def run_evaluation(
     dataset = open_dataset(data, scorer.config)
     films = len(dataset.manifest[dataset.manifest["split"].isin(["val", split])])
     with tqdm(desc="scoring", total=films, unit="film", disable=None, leave=False) as bar:
-        validation = score_split(scorer, dataset, "val", on_films=bar.update)
-        tested = validation if split == "val" else score_split(scorer, dataset, split, on_films=bar.update)
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        validation = score_split(scorer, dataset, "val", on_films=advance)
+        tested = validation if split == "val" else score_split(scorer, dataset, split, on_films=advance)
     called = tested.predicted()
     names = [CLASS_NAMES[index] for index in called]
     cams = tested.cams[np.arange(len(called)), called]
