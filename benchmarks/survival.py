@@ -1,4 +1,4 @@
-"""Two trainings with one seed, and one that is killed three times: do they end with the same weights?
+"""Show that two trainings with one seed, and one killed three times, end with the same weights.
 
 Runs `hilum train` as a user does, in processes of its own; SIGKILL comes at three random moments (seeded,
 printed), each followed by `--resume`. Prints the hashes and exits 1 if any differs.
@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from commit import current_commit
 from hilum.data.phantoms import draw_phantoms
 
 SETTINGS = {
@@ -95,7 +96,14 @@ def main() -> None:
     print(f"first training      {first}\nsecond training     {second}\nkilled three times  {killed}")
     print(f"one training takes {seconds:.1f} s; {', '.join(moments)}")
     print(f"best_model.pt files that differ: {len(files) - 1}")
-    record = {"seconds": seconds, "first": first, "second": second, "killed": killed, "moments": moments}
+    record = {
+        "commit": current_commit(),
+        "seconds": seconds,
+        "first": first,
+        "second": second,
+        "killed": killed,
+        "moments": moments,
+    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     sys.exit(0 if len({first, second, killed}) == 1 and len(files) == 1 else 1)

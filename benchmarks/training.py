@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from commit import current_commit
 from hilum.config.load import load_config
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import read_dataset
@@ -208,12 +209,11 @@ def main() -> None:
         ours.trainer.network.set_backbone_frozen(True)
         alone = compare("loader, frozen network", ours.load_only, ours.network_only, arguments.rounds)
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, {len(films)} films, {arguments.rounds} rounds")
-    print(
-        f"decoding once into the cache: {decoded:.0f} images/s, not counted below; the peer decodes every epoch"
-    )
+    print(f"decoding once: {decoded:.0f} images/s, not counted below (the peer decodes each epoch)")
     print_table("hilum", "plain loop", rows)
     print_table("loader", "network", [alone])
     record = {
+        "commit": current_commit(),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         "films": len(films),

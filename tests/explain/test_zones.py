@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from hilum.domain.findings import Finding
-from hilum.explain.zones import ZoneShares, agrees_with_table_26, attention_by_zone, expected_zones, is_hit
+from hilum.domain.thresholds import POINTING_TOLERANCE_PX
+from hilum.explain.zones import (
+    ZoneShares,
+    agrees_with_table_26,
+    attention_by_zone,
+    chance_of_hit,
+    expected_zones,
+    is_hit,
+)
 from hilum.imaging.lungs import LungFields
 
 
@@ -161,3 +169,11 @@ def test_a_zero_map_and_a_film_without_lesion_are_no_hits():
     lesion = np.ones((20, 20), dtype=bool)
     assert not is_hit(np.zeros((4, 4), dtype=np.float32), lesion)
     assert not is_hit(np.ones((4, 4), dtype=np.float32), ~lesion)
+
+
+def test_chance_of_a_hit_is_the_area_within_the_tolerance() -> None:
+    lesion = np.zeros((224, 224), dtype=bool)
+    assert chance_of_hit(lesion) == 0.0
+    lesion[112, 112] = True
+    assert chance_of_hit(lesion) == pytest.approx(np.pi * POINTING_TOLERANCE_PX**2 / 224**2, rel=0.02)
+    assert chance_of_hit(np.ones((8, 8), dtype=bool)) == 1.0

@@ -13,7 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.explain.zones import ZoneShares, agrees_with_table_26, attention_by_zone, is_hit
+from hilum.explain.zones import (
+    ZoneShares,
+    agrees_with_table_26,
+    attention_by_zone,
+    chance_of_hit,
+    is_hit,
+)
 from hilum.imaging.lungs import estimate_lungs
 
 MASKS_FOLDER = "masks"
@@ -48,7 +54,7 @@ def summarize_attention(
             "lungs_found": sum(share.lungs_believed for share in shares),
             **{f"mean_{key}": _mean(getattr(share, key) for share in shares) for key in _SHARES},
             **_agreement(Finding(name), shares),
-            **_pointing(root, [str(table["path"].iloc[row]) for row in chosen], cams[chosen]),
+            **_pointing(root, Finding(name), [str(table["path"].iloc[row]) for row in chosen], cams[chosen]),
         }
     return rows
 
@@ -59,13 +65,22 @@ def _agreement(finding: Finding, shares: list[ZoneShares]) -> dict[str, object]:
     return {"agrees_with_table_26": f"{sum(judged)} of {len(judged)}" if judged else "no claim"}
 
 
-def _pointing(root: Path, paths: list[str], cams: NDArray[np.float32]) -> dict[str, object]:
-    hits = []
+def _pointing(root: Path, finding: Finding, paths: list[str], cams: NDArray[np.float32]) -> dict[str, object]:
+    """Return the hit rate on films with a lesion mask, beside what pointing blindly would reach."""
+    if finding is Finding.NORMAL:
+        return {}  # a map for Normal has no lesion to point at
+    hits, chances = [], []
     for path, cam in zip(paths, cams, strict=True):
         mask = cv2.imread(str((root / MASKS_FOLDER / path).with_suffix(".png")), cv2.IMREAD_GRAYSCALE)
         if mask is not None and mask.any():
             hits.append(is_hit(cam, mask > 0))
-    return {"pointing_game_hits": f"{sum(hits)} of {len(hits)}"} if hits else {}
+            chances.append(chance_of_hit(mask > 0))
+    if not hits:
+        return {}
+    return {
+        "pointing_game_hits": f"{sum(hits)} of {len(hits)}",
+        "pointing_game_by_chance": sum(chances) / len(chances),
+    }
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

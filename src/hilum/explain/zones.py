@@ -169,3 +169,18 @@ def is_hit(cam: NDArray[np.float32], lesion: NDArray[np.bool_]) -> bool:
     rows, columns = np.nonzero(lesion)
     tolerance = POINTING_TOLERANCE_PX * max(height, width) / POINTING_REFERENCE_SIDE_PX
     return bool(np.min((rows - row) ** 2 + (columns - column) ** 2) <= tolerance**2)
+
+
+def chance_of_hit(lesion: NDArray[np.bool_]) -> float:
+    """Return the share of the film where `is_hit` counts: what a map that points anywhere would reach.
+
+    Parameters
+    ----------
+    lesion
+        bool (H, W).
+    """
+    if not lesion.any():
+        return 0.0
+    tolerance = POINTING_TOLERANCE_PX * max(lesion.shape) / POINTING_REFERENCE_SIDE_PX
+    distance = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return float((distance <= tolerance).mean())
