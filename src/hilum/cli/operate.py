@@ -21,7 +21,9 @@ Write = Callable[["Prediction", dict[str, Any], Path | None], None]
 
 def predict(
     paths: Annotated[list[str], typer.Argument(help="Films, folders, or - for a list of paths on stdin.")],
-    model: Annotated[Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     explain: Annotated[Path | None, typer.Option(help="Folder for heatmap overlays.")] = None,
@@ -33,7 +35,10 @@ def predict(
 
     scorer, facts = load_model(model)
     if not facts["is_calibrated"]:
-        print(f"hilum: {facts['name']} is a bare checkpoint: its probabilities are not calibrated", file=sys.stderr)
+        print(
+            f"hilum: {facts['name']} is a bare checkpoint: its probabilities are not calibrated",
+            file=sys.stderr,
+        )
     print(f"hilum: {facts['name']}. {NOTICE}", file=sys.stderr)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
     films = find_films(_expand(paths))

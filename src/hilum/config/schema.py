@@ -25,7 +25,7 @@ class Preprocessing(Section):
     image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
     """Side of the square network input, px."""
     normalization: Literal["pretrained", "imagenet", "half"] = "pretrained"
-    """Channel mean and standard deviation: those the pretrained weights were made with, ImageNet's, or 0.5."""
+    """Channel mean and deviation: those the pretrained weights were made with, ImageNet's, or 0.5."""
     color_mode: Literal["rgb"] = "rgb"
     """The grey film is repeated over the three channels that pretrained stems expect."""
 

@@ -100,13 +100,12 @@ def read_dataset(
     """
     root, rows = find_films(data)
     films, reasons = _decode_all(root, rows["path"].tolist(), cache, progress)
-    rows = rows.assign(
-        excluded=reasons,
-        sha256=[film.sha256 if film else None for film in films],
-        width=[film.facts.width if film else None for film in films],
-        height=[film.facts.height if film else None for film in films],
-        format=[film.facts.format if film else None for film in films],
-    )
+    found = [
+        (film.sha256, film.facts.width, film.facts.height, film.facts.format) if film else (None,) * 4
+        for film in films
+    ]
+    rows[["sha256", "width", "height", "format"]] = pd.DataFrame(found, index=rows.index)
+    rows["excluded"] = pd.Series(reasons, index=rows.index, dtype="string")
     if rows["excluded"].notna().all():
         raise EmptyDataset(f"{data}: none of {len(rows)} files is a usable film; the first: {reasons[0]}")
     if rows["split"].isna().any():
@@ -196,8 +195,8 @@ def _rows_of_table(table: Path) -> pd.DataFrame:
         wrong = names[frame["split"].isna()]
         if len(wrong):
             raise DatasetError(
-                f"{table}: split is {wrong.iloc[0]!r} in row {wrong.index[0] + 2}; allowed: {', '.join(SPLITS)}."
-                " Leave the whole column out to have the films split."
+                f"{table}: split is {wrong.iloc[0]!r} in row {int(wrong.index[0]) + 2};"
+                f" allowed: {', '.join(SPLITS)}. Leave the whole column out to have the films split."
             )
     else:
         frame["split"] = None
@@ -208,7 +207,9 @@ def _read_table(table: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(table, dtype={"patient_id": "string", "path": "string"})
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{table}: is not a readable CSV. Give one with the columns path and label.") from error
+        raise DatasetError(
+            f"{table}: is not a readable CSV. Give one with the columns path and label."
+        ) from error
 
 
 def _join_metadata(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
@@ -224,7 +225,8 @@ def _join_metadata(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
         for path, label, other in zip(frame["path"], frame["label"], told, strict=True):
             if isinstance(other, str) and str(parse_finding(other)) != label:
                 raise DatasetError(
-                    f"{path}: lies in a {label} folder but {table.name} says {other}. Move the film or mend the table."
+                    f"{path}: lies in a {label} folder but {table.name} says {other}."
+                    " Move the film or mend the table."
                 )
     for column in _METADATA_COLUMNS:
         frame[column] = joined[column].to_numpy() if column in facts.columns else None
@@ -267,5 +269,3 @@ def _split_ourselves(
     for index, split in zip(readable, chosen, strict=True):
         splits[index] = split
     return splits
-
-

@@ -88,15 +88,13 @@ class TrainLoader:
     def batches_per_epoch(self) -> int:
         """Return the number of optimiser steps of an epoch."""
         full, rest = divmod(len(self.films), self.batch_size)
-        return full + (rest >= _MIN_BATCH * self.world_size)
+        return full + (rest >= max(_MIN_BATCH, self.world_size))
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; a last batch too small for batch normalisation is left out."""
         count = len(self.films)
         order = torch.randperm(count, generator=epoch_generator(self.seed, epoch, stream=_ORDER_STREAM))
-        draw = draw_epoch(
-            count, self.augmentation, epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM)
-        )
+        draw = draw_epoch(count, self.augmentation, epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM))
         for step in range(self.batches_per_epoch()):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield self._make_batch(index[self.rank :: self.world_size], draw)

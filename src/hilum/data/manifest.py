@@ -43,15 +43,18 @@ def make_manifest(rows: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DatasetError
-        If a label or split is not an allowed one, or a path occurs twice.
+        If a label or split is not an allowed one, an age is not a number, or a path occurs twice.
     """
-    frame = rows.reindex(columns=list(COLUMNS)).astype(COLUMNS)
+    frame = rows.reindex(columns=list(COLUMNS))
+    _refuse_wordy_ages(frame)
+    frame = frame.astype(COLUMNS)
     frame["source"] = frame["source"].fillna(UNKNOWN_SOURCE)
     _refuse_unknown(frame, "label", CLASS_NAMES)
     _refuse_unknown(frame, "split", SPLITS)
     repeated = frame["path"][frame["path"].duplicated()]
     if len(repeated):
-        raise DatasetError(f"{repeated.iloc[0]}: listed {len(repeated) + 1} times or more; list each film once.")
+        times = int((frame["path"] == repeated.iloc[0]).sum())
+        raise DatasetError(f"{repeated.iloc[0]}: listed {times} times; list each film once.")
     return frame.sort_values("path", kind="stable").reset_index(drop=True)
 
 
@@ -100,11 +103,23 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: is not a readable manifest. Make one with `hilum train` or `ingest`.") from error
+        raise DatasetError(
+            f"{path}: is not a readable manifest. Make one with `hilum train` or `ingest`."
+        ) from error
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise DatasetError(f"{path}: lacks the columns {', '.join(missing)}; it was not written by hilum.")
     return make_manifest(frame)
+
+
+def _refuse_wordy_ages(frame: pd.DataFrame) -> None:
+    wordy = frame[pd.to_numeric(frame["age"], errors="coerce").isna() & frame["age"].notna()]
+    if len(wordy):
+        first = wordy.iloc[0]
+        raise DatasetError(
+            f"{first['path']}: age is {first['age']!r} (and {len(wordy) - 1} more rows);"
+            " expected years as a number, or nothing when it is not known."
+        )
 
 
 def _refuse_unknown(frame: pd.DataFrame, column: str, allowed: tuple[str, ...]) -> None:

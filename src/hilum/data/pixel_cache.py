@@ -51,7 +51,7 @@ class PixelCache:
         except OSError as error:
             raise ConfigError(
                 f"pixel cache {folder}: cannot be made ({error.strerror})."
-                " Choose another place with --cache FOLDER."
+                " Name another folder in the environment variable HILUM_CACHE."
             ) from error
 
     def read_film(self, path: Path, *, name: str) -> CachedFilm:
@@ -63,6 +63,8 @@ class PixelCache:
             If the file cannot be read or decoded.
         UnsuitableImage
             If it is undersized or too long for its width; nothing is cached then.
+        ConfigError
+            If the cache cannot be written, as on a full disk.
         """
         data = read_file(path, name=name)
         sha256 = content_sha256(data)
@@ -93,7 +95,8 @@ def read_file(path: Path, *, name: str) -> bytes:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise UnreadableImage(
-                f"{name}: the file has {size} bytes; at most {MAX_FILE_BYTES} are read. Export a smaller file."
+                f"{name}: the file has {size} bytes; at most {MAX_FILE_BYTES} are read."
+                " Export a smaller file."
             )
         return path.read_bytes()
     except OSError as error:
@@ -141,7 +144,14 @@ def _unpack(data: bytes, sha256: str, *, side_px: int) -> CachedFilm | None:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(
+            f"pixel cache {path.parent.parent}: cannot be written ({error.strerror})."
+            " Free disk space, or name another folder in the environment variable HILUM_CACHE."
+        ) from error

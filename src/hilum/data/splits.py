@@ -48,7 +48,7 @@ def assign_splits(
     for film, group in enumerate(groups):
         members[group].append(film)
     order = list(members.values())
-    np.random.default_rng(seed).shuffle(order)  # type: ignore[arg-type]
+    np.random.default_rng(seed).shuffle(order)
     order.sort(key=len, reverse=True)  # large groups first, while there is room to balance them
     totals = {label: list(labels).count(label) for label in set(labels)}
     filled: dict[str, dict[str, int]] = {split: dict.fromkeys(totals, 0) for split in shares}

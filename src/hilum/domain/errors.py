@@ -10,6 +10,7 @@ HilumError
   CheckpointError         a checkpoint or bundle that does not fit: refuse to use it
   WeightsUnavailable      pretrained weights that cannot be had here
   RunFolderBusy           another process writes to the same run folder
+  TrainingDiverged        the loss is no longer a number
 
 A message names the thing, the value found, what is allowed and the way out. It never carries a
 patient identifier, a DICOM header value or pixel data. The command line maps branches to exit codes
@@ -75,3 +76,9 @@ class RunFolderBusy(HilumError):
     """Another process holds the run folder."""
 
     code = "run_folder_busy"
+
+
+class TrainingDiverged(HilumError):
+    """The loss is no longer a number; going on would only keep worthless weights."""
+
+    code = "training_diverged"

@@ -113,12 +113,12 @@ MAX_INFLATED_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a deflated DICOM data set may inflate to, counted while inflating."""
 
 ROBUST_WINDOW_PERCENTILES: Final = (0.5, 99.5)
-"""Percent of the grey values where black and white are put when a file gives no usable window: burned-in markers
-and dead detector cells hold fewer pixels than that."""
+"""Percent of the grey values where black and white are put when a file gives no usable window: burned-in
+markers and dead detector cells hold fewer pixels than that."""
 
 FULL_RANGE_16_BIT: Final = 32_768
-"""Grey value. 16-bit data whose 99.5th percentile reaches it fill their container: a picture made for display,
-scaled by 257. Below it they are detector values of fewer bits and need a window."""
+"""Grey value. 16-bit data whose 99.5th percentile reaches it fill their container: a picture made for
+display, scaled by 257. Below it they are detector values of fewer bits and need a window."""
 
 FINGERPRINT_DCT_SIDE_PX: Final = 32
 """Pixels of the square whose DCT is hashed (Zauner 2010, 3.2.1)."""
@@ -162,7 +162,7 @@ EXCELLENT_AUROC: Final = 0.95
 """AUROC from which discrimination is worded as excellent. Report Table 14 (0.987 is "excellent")."""
 
 AGE_BAND_STARTS_YEARS: Final = (0, 5, 18, 40, 65)
-"""First year of each age band in subgroup tables: infant and toddler, child, young, middle-aged, old adult."""
+"""First year of each age band in subgroup tables: infant and toddler, child, young, middle-aged, old."""
 
 # --- Phantoms ----------------------------------------------------------------------------------
 MIN_LESION_ZONE_SHARE: Final = 0.03
@@ -170,11 +170,12 @@ MIN_LESION_ZONE_SHARE: Final = 0.03
 
 # --- Lung fields -------------------------------------------------------------------------------
 MIN_LUNG_CONTRAST: Final = 0.65
-"""Grey deviations of the film by which lungs are darker than what surrounds them; below it no pair is believed.
-Of 96 public films looked at, the 4 with a misplaced outline reached 0.56, the well outlined 0.72 and more."""
+"""Grey deviations of the film by which lungs are darker than what surrounds them; below it no pair is
+believed. Of 96 public films looked at, the 4 with a misplaced outline reached 0.56, the well
+outlined 0.72 and more."""
 
 MAX_AIR_LEAK: Final = 0.02
-"""Share of the usual place of the lungs that air around the body may seem to cover before it is no longer air."""
+"""Share of the usual place of the lungs that air around the body may seem to cover before it is not air."""
 
 MIN_LUNG_SHAPE_OVERLAP: Final = 0.55
 """Intersection over union of the lungs found and the outline fitted, from which they are believed."""

@@ -80,10 +80,7 @@ def predict_films(
 def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
     """Yield the files named, and the films inside the folders named, sorted.
 
-    Raises
-    ------
-    EmptyDataset
-        If a folder holds no film.
+    A folder without films is yielded itself: it gets its reason like a film that cannot be used.
     """
     for argument in arguments:
         if not argument.is_dir():
@@ -94,9 +91,7 @@ def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
             for path in argument.rglob("*")
             if path.suffix.lower() in FILM_SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
-        if not films:
-            raise EmptyDataset(f"{argument}: the folder holds no images. Name files or a folder with films.")
-        yield from films
+        yield from films or [argument]
 
 
 def softmax(logits: NDArray[np.float32], *, temperature: float) -> NDArray[np.float64]:
@@ -108,6 +103,8 @@ def softmax(logits: NDArray[np.float32], *, temperature: float) -> NDArray[np.fl
 
 def _read(path: Path, side_px: int) -> NDArray[np.uint8] | InputError:
     try:
+        if path.is_dir():
+            raise EmptyDataset(f"{path}: the folder holds no images. Name files or a folder with films.")
         return decode_film(read_file(path, name=str(path)), name=str(path), side_px=side_px).pixels
     except InputError as error:
         return error
@@ -128,4 +125,3 @@ def _score_chunk(
         called = int(probabilities.argmax())
         named = {name: float(value) for name, value in zip(CLASS_NAMES, probabilities, strict=True)}
         yield Prediction(str(path), named, Finding(CLASS_NAMES[called]), "", film, cams[called])
-

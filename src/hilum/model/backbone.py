@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import timm
@@ -75,9 +76,11 @@ def create_backbone(architecture: str) -> Backbone:
         raise ConfigError(
             f"model.architecture is {architecture!r}, which timm does not know; close names: {near}."
         )
-    network = timm.create_model(architecture, pretrained=False, num_classes=0, global_pool="")
+    network: Any = timm.create_model(architecture, pretrained=False, num_classes=0, global_pool="")
     facts = network.pretrained_cfg
-    return Backbone(network, architecture, int(network.num_features), tuple(facts["mean"]), tuple(facts["std"]))
+    return Backbone(
+        network, architecture, int(network.num_features), tuple(facts["mean"]), tuple(facts["std"])
+    )
 
 
 def load_weights(backbone: Backbone, weights: str) -> LoadedWeights:
@@ -109,7 +112,8 @@ def _load_packaged(backbone: Backbone) -> LoadedWeights:
     with resources.as_file(resources.files(package) / file) as path:
         if _file_sha256(path) != _PACKAGED_SHA256:
             raise WeightsUnavailable(
-                f"{package}: {path.name} is not the released file (its SHA-256 differs). Reinstall the package."
+                f"{package}: {path.name} is not the released file (its SHA-256 differs)."
+                " Reinstall the package."
             )
         state = torch.load(path, map_location="cpu", weights_only=True)
     # The file's tensors are in timm's order under other names; shapes are compared by the strict load.
@@ -123,10 +127,12 @@ def _load_from_hub(backbone: Backbone) -> LoadedWeights:
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    repository = timm.get_pretrained_cfg(backbone.architecture).hf_hub_id
+    pretrained = timm.get_pretrained_cfg(backbone.architecture)
+    repository = pretrained.hf_hub_id if pretrained is not None else None
     if repository is None:
         raise WeightsUnavailable(
-            f"timm names no ImageNet weights for {backbone.architecture}. Set model.weights to a file or to none."
+            f"timm names no ImageNet weights for {backbone.architecture}."
+            " Set model.weights to a file or to none."
         )
     # huggingface_hub retries an unreachable hub for 47 s; one look at the door is enough
     offline = constants.HF_HUB_OFFLINE or not _is_reachable(constants.ENDPOINT)
@@ -175,7 +181,9 @@ def _load_state(backbone: Backbone, state: dict[str, Tensor], *, origin: str) ->
     expected = backbone.network.state_dict()
     missing = sorted(expected.keys() - features.keys())
     extra = sorted(features.keys() - expected.keys())
-    shapes = [name for name in expected.keys() & features.keys() if expected[name].shape != features[name].shape]
+    shapes = [
+        name for name in expected.keys() & features.keys() if expected[name].shape != features[name].shape
+    ]
     if missing or extra or shapes:
         raise CheckpointError(
             f"{origin}: weights do not fit {backbone.architecture}: {len(missing)} tensors missing"

@@ -70,20 +70,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
         If the file is missing, damaged, or lacks a key of `REPORT_KEYS`, or has other classes.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint. Train one with `hilum train`, or name one by --model.")
+        raise CheckpointError(
+            f"{path}: no such checkpoint. Train one with `hilum train`, or name one by --model."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: is not a checkpoint that can be loaded safely. Name a best_model.pt written by hilum."
         ) from error
-    missing = [key for key in (*REPORT_KEYS, "settings") if key not in checkpoint] if _is_dict(checkpoint) else ["all"]
+    missing = (
+        [key for key in (*REPORT_KEYS, "settings") if key not in checkpoint]
+        if _is_dict(checkpoint)
+        else ["all"]
+    )
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}; it was not written by `hilum train`.")
     if tuple(checkpoint["class_names"]) != CLASS_NAMES:
         raise CheckpointError(
-            f"{path}: its classes are {', '.join(checkpoint['class_names'])}; expected {', '.join(CLASS_NAMES)}"
-            " in that order."
+            f"{path}: its classes are {', '.join(checkpoint['class_names'])};"
+            f" expected {', '.join(CLASS_NAMES)} in that order."
         )
     return checkpoint  # type: ignore[no-any-return]
 
@@ -124,8 +130,8 @@ def load_state(network: FilmClassifier, state: dict[str, Tensor], *, name: str, 
     if wrong:
         raise CheckpointError(
             f"{name}: {len(wrong)} of {len(expected)} tensors do not fit the architecture {architecture}"
-            f" (first: {wrong[0]}). The checkpoint was made with another architecture; name the right one"
-            " by --set model.architecture=NAME."
+            f" (first: {wrong[0]}). Its weights are of another architecture than its settings say: take the"
+            " file as `hilum train` or `hilum register` wrote it."
         )
     network.load_state_dict(state)
 

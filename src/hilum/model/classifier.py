@@ -4,7 +4,7 @@ BatchNorm, Dropout(0.3), Linear(256), ReLU, BatchNorm, Dropout(0.15), Linear(3).
 backbone's input statistics is part of the network, so there is one place where it happens.
 """
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,8 @@ class FilmClassifier(nn.Module):
         """
         features = self.extract_features(films)
         pooled = features.mean(dim=(2, 3))  # (B, C, h, w) -> (B, C)
-        norm, hidden, second_norm, last = self.head[0], self.head[2], self.head[4], self.head[6]
+        layers: tuple[Any, ...] = tuple(self.head)
+        norm, _, hidden, _, second_norm, _, last = layers
         out = last.weight * norm_scale(second_norm)  # (K, D)
         gradients = score_gradients(pooled, norm, hidden, out)
         return Scores(self.head(pooled), pooled, class_activation_maps(features, gradients))
@@ -90,7 +91,7 @@ class FilmClassifier(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training; a frozen backbone stays in inference mode so that its statistics stand still."""
+        """Switch to training; a frozen backbone stays in inference mode: its statistics stand still."""
         super().train(mode)
         if self.is_backbone_frozen:
             self.backbone.eval()

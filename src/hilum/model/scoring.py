@@ -64,9 +64,7 @@ class Scorer:
         return cls(network, config, provenance=checkpoint["provenance"], history=history)
 
     @torch.inference_mode()
-    def score(
-        self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None
-    ) -> FilmScores:
+    def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:
         """Score films, uint8 (N, side, side)."""
         parts: list[list[NDArray[np.float32]]] = []
         for start in range(0, len(films), BATCH_FILMS):

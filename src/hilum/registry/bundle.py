@@ -90,9 +90,7 @@ def write_bundle(
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
     checkpoint = read_checkpoint(checkpoint_path)
     weights_sha256 = state_sha256(checkpoint["model_state_dict"])
-    reports = {_evaluation_file(path).parent.name: _read_evaluation(path, weights_sha256) for path in evaluations}
-    if not reports:
-        raise CheckpointError("a bundle needs the figures it was measured at: give at least one --evaluation.")
+    reports = _read_evaluations(evaluations, weights_sha256)
     architecture = checkpoint["config"]["architecture"]
     name = f"{architecture}_v{version}_{released:%Y%m%d}"
     final, building = out / name, out / f".{name}.{os.getpid()}"
@@ -140,9 +138,10 @@ def read_bundle(folder: Path) -> Bundle:
     sums = folder / SUMS_FILE
     if not sums.is_file():
         raise CheckpointError(f"{folder}: is not a released model (no {SUMS_FILE}).")
-    if sums.read_text(encoding="utf-8") != _sums(folder):
+    if sums.read_bytes() != _sums(folder).encode():
         raise CheckpointError(
-            f"{folder}: its files differ from {SUMS_FILE}; the bundle was changed or is damaged. Fetch it again."
+            f"{folder}: its files differ from {SUMS_FILE}; the bundle was changed or is damaged."
+            " Fetch it again."
         )
     facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     if facts["schema_version"] != SCHEMA_VERSION or tuple(facts["class_names"]) != CLASS_NAMES:
@@ -151,7 +150,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def find_released() -> Path:
-    """Return the folder of the model that ships with hilum.
+    """Return the folder of the model that ships with hilum; of several the highest version.
 
     Raises
     ------
@@ -159,10 +158,10 @@ def find_released() -> Path:
         If this installation ships none.
     """
     root = Path(str(resources.files(RELEASED_PACKAGE)))
-    bundles = sorted(path.parent for path in root.glob(f"*/{SUMS_FILE}"))
+    bundles = [path.parent for path in root.glob(f"[!.]*/{SUMS_FILE}")]
     if not bundles:
         raise CheckpointError("this installation ships no model; name one by --model.")
-    return bundles[-1]
+    return max(bundles, key=_version_and_date)
 
 
 def load_model(path: Path | None) -> tuple[Scorer, dict[str, Any]]:
@@ -194,12 +193,30 @@ def load_model(path: Path | None) -> tuple[Scorer, dict[str, Any]]:
     }
 
 
-def _evaluation_file(path: Path) -> Path:
-    return path / "evaluation.json" if path.is_dir() else path
+def _version_and_date(folder: Path) -> tuple[list[int], str]:
+    _, _, rest = folder.name.rpartition("_v")
+    version, _, day = rest.partition("_")
+    return [int(part) for part in version.split(".") if part.isdigit()], day
 
 
-def _read_evaluation(path: Path, weights_sha256: str) -> dict[str, Any]:
-    file = _evaluation_file(path)
+def _read_evaluations(paths: list[Path], weights_sha256: str) -> dict[str, dict[str, Any]]:
+    reports: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        file = path / "evaluation.json" if path.is_dir() else path
+        label = file.resolve().parent.name.removeprefix("evaluation-")
+        if label in reports:
+            raise CheckpointError(
+                f"{file}: a second evaluation called {label!r}; give its folder another name."
+            )
+        reports[label] = _read_evaluation(file, weights_sha256)
+    if not reports:
+        raise CheckpointError(
+            "a bundle needs the figures it was measured at: give at least one --evaluation."
+        )
+    return reports
+
+
+def _read_evaluation(file: Path, weights_sha256: str) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         measured = report["model"]["weights_sha256"]
@@ -216,7 +233,9 @@ def _read_evaluation(path: Path, weights_sha256: str) -> dict[str, Any]:
 def _sums(folder: Path) -> str:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     lines = [
-        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names if name != SUMS_FILE
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
+        for name in names
+        if name != SUMS_FILE
     ]
     return "\n".join(lines) + "\n"
 

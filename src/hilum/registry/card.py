@@ -1,12 +1,12 @@
-"""The model card: what a released model is, what it was measured at, worst first. Written from the artefacts."""
+"""The model card: what a released model is and what it was measured at, worst first; from the artefacts."""
 
 from typing import Any
 
 from hilum.domain.findings import CLASS_NAMES
 
 _NOTICE = (
-    "**Research software. Not a medical device, not for diagnosis.** A qualified reader decides; a probability"
-    " printed here is not a finding."
+    "**Research software. Not a medical device, not for diagnosis.** A qualified reader decides;"
+    " a probability printed here is not a finding."
 )
 
 

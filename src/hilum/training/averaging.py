@@ -29,8 +29,13 @@ class WeightAverage:
     @torch.no_grad()
     def finish(self, loader: TrainLoader, *, epoch: int) -> FilmClassifier:
         """Return the averaged network with batch normalisation statistics taken anew from training films."""
-        network: FilmClassifier = self._averaged.module
-        norms = [module for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        network = self._averaged.module
+        assert isinstance(network, FilmClassifier)
+        norms = [
+            module
+            for module in network.modules()
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+        ]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()

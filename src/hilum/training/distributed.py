@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
 
@@ -55,7 +55,7 @@ def synchronize_batch_norm(network: nn.Module) -> None:
 
     torch's own SyncBatchNorm refuses CPU tensors when there are several processes.
     """
-    for name, child in network.named_children():
+    for child in network.children():
         if isinstance(child, nn.BatchNorm2d | nn.BatchNorm1d):
             # timm's BatchNormAct2d is a BatchNorm2d with an activation: only the class's forward changes
             child.__class__ = type(f"Global{type(child).__name__}", (_GlobalStatistics, type(child)), {})
@@ -68,20 +68,23 @@ class _GlobalStatistics(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(inputs)  # type: ignore[no-any-return,misc]
+            return super().forward(inputs)  # type: ignore[no-any-return]
         norm: Any = self
         dims = [0, *range(2, inputs.dim())]
         values = inputs.float()
-        sums = torch.stack([values.sum(dims), values.square().sum(dims)])  # (2, C)
+        # the last batch of an epoch may give one process a film more than another
+        counts = torch.full_like(norm.running_mean, inputs.numel() / inputs.shape[1])
+        sums = torch.stack([values.sum(dims), values.square().sum(dims), counts])  # (3, C)
         total = all_reduce(sums)  # type: ignore[no-untyped-call]
-        world = distributed.get_world_size()
-        count = inputs.numel() / inputs.shape[1] * world
+        count = total[2]
         mean = total[0] / count
         variance = (total[1] / count - mean.square()).clamp_min(0.0)
         with torch.no_grad():
             norm.num_batches_tracked += 1
-            norm.running_mean.lerp_(mean, norm.momentum)
-            norm.running_var.lerp_(variance * count / max(count - 1, 1), norm.momentum)
+            # without momentum: the plain mean over all batches, as torch has it
+            momentum = float(norm.momentum or 1.0 / norm.num_batches_tracked)
+            norm.running_mean.lerp_(mean, momentum)
+            norm.running_var.lerp_(variance * count / (count - 1).clamp_min(1.0), momentum)
         shape = [1, -1] + [1] * (inputs.dim() - 2)
         scale = norm.weight * torch.rsqrt(variance + norm.eps)
         outputs = (values * scale.view(shape) + (norm.bias - mean * scale).view(shape)).to(inputs.dtype)

@@ -1,5 +1,6 @@
 """One epoch of training and one of validation: the loop, short enough to read aloud."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hilum.config.schema import Augmentation
 from hilum.data.loader import Batch, Films, TrainLoader
+from hilum.domain.errors import TrainingDiverged
 from hilum.domain.findings import CLASS_NAMES
 from hilum.model.classifier import FilmClassifier
 from hilum.model.losses import ClassificationLoss, LossSum
@@ -20,7 +22,7 @@ from hilum.training.mixing import mix_batch
 
 _VALIDATION_BATCH = 64
 
-BatchesSeen = Callable[[int], None]
+BatchesSeen = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,13 @@ class Trainer:
 def train_one_epoch(
     trainer: Trainer, loader: TrainLoader, epoch: int, *, on_batch: BatchesSeen | None = None
 ) -> EpochScore:
-    """Take one optimiser step per batch; the score is of the augmented films as they were learned."""
+    """Take one optimiser step per batch; the score is of the augmented films as they were learned.
+
+    Raises
+    ------
+    TrainingDiverged
+        If the loss of the epoch is not a number.
+    """
     trainer.module.train()
     tally = _Tally(trainer.fabric.device)
     for batch in loader.epoch(epoch):
@@ -62,14 +70,24 @@ def train_one_epoch(
         # DDP averages gradients over processes; times their number this is the whole batch's mean loss
         trainer.fabric.backward(loss.total * trainer.fabric.world_size / normalizer)
         trainer.fabric.clip_gradients(
-            trainer.module, trainer.optimizer, max_norm=trainer.gradient_clipping_max_norm
+            trainer.module,
+            trainer.optimizer,
+            max_norm=trainer.gradient_clipping_max_norm,
+            error_if_nonfinite=False,  # fp16: the scaler skips such a step and scales down
         )
         trainer.optimizer.step()
         trainer.scheduler.step()
         tally.add(loss, logits, labels)
         if on_batch is not None:
             on_batch(len(labels) * trainer.fabric.world_size)
-    return tally.score()
+    score = tally.score()
+    if not math.isfinite(score.loss):
+        raise TrainingDiverged(
+            f"epoch {epoch + 1}: the training loss is {score.loss}; the last finished epoch is kept."
+            " Train into another --out with a lower optimizer.base_learning_rate,"
+            " or with training.mixed_precision=false."
+        )
+    return score
 
 
 @torch.no_grad()
@@ -94,7 +112,8 @@ def validate(trainer: Trainer, films: Films, *, network: FilmClassifier | None =
 
 def _validation_batches(films: Films, fabric: Fabric) -> Iterator[Batch]:
     mine = torch.arange(fabric.global_rank, len(films), fabric.world_size)
-    for index in mine.split(_VALIDATION_BATCH):
+    for start in range(0, len(mine), _VALIDATION_BATCH):
+        index = mine[start : start + _VALIDATION_BATCH]
         yield Batch(films.pixels[index].float(), films.labels[index])
 
 
@@ -106,7 +125,9 @@ class _Tally:
     """Sums of one pass: loss, normaliser and the confusion matrix (true, predicted)."""
 
     def __init__(self, device: torch.device) -> None:
-        self.loss = torch.zeros(2, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        self.loss = torch.zeros(
+            2, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device
+        )
         self.confusion = torch.zeros(len(CLASS_NAMES) ** 2, dtype=torch.int64, device=device)
 
     def add(self, loss: LossSum, logits: Tensor, labels: Tensor) -> None:

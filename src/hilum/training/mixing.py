@@ -53,5 +53,7 @@ def _cutmix(films: Tensor, partners: Tensor, share: float) -> tuple[Tensor, floa
     top = int(torch.randint(height - rows + 1, ()))
     left = int(torch.randint(width - columns + 1, ()))
     mixed = films.clone()
-    mixed[..., top : top + rows, left : left + columns] = partners[..., top : top + rows, left : left + columns]
+    mixed[..., top : top + rows, left : left + columns] = partners[
+        ..., top : top + rows, left : left + columns
+    ]
     return mixed, 1.0 - rows * columns / (height * width)  # the share of pixels really kept

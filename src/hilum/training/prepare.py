@@ -96,9 +96,7 @@ def prepare_run(
         )
         log.info("resumed after epoch %d", len(history["val_f1"]))
     log.info("backbone starts from %s", weights)
-    log.info(
-        "parameters: %d in all, %d trainable frozen, %d trainable unfrozen", *network.count_parameters()
-    )
+    log.info("parameters: %d in all, %d trainable frozen, %d trainable unfrozen", *network.count_parameters())
     if fabric.is_global_zero:
         write_manifest(dataset.manifest, folder.manifest)
     tracker = make_tracker(config.tracking if fabric.is_global_zero else Tracking(), folder.root)
@@ -114,11 +112,15 @@ def _make_network(config: TrainConfig, checkpoint: Checkpoint | None) -> tuple[F
     else:  # every tensor comes from the checkpoint, so the pretrained file need not be at hand any more
         weights = LoadedWeights(**checkpoint["provenance"]["weights"])
     network = FilmClassifier(backbone, config.model, config.preprocessing)
-    return network.to(memory_format=torch.channels_last), weights  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last), weights
 
 
 def _make_trainer(
-    config: TrainConfig, network: FilmClassifier, fabric: Fabric, loss: ClassificationLoss, loader: TrainLoader
+    config: TrainConfig,
+    network: FilmClassifier,
+    fabric: Fabric,
+    loss: ClassificationLoss,
+    loader: TrainLoader,
 ) -> Trainer:
     optimizer = make_optimizer(
         network, config.optimizer, backbone_lr_factor=config.training.backbone_lr_factor

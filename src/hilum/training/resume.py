@@ -10,7 +10,6 @@ from hilum.config.load import dump_config
 from hilum.config.schema import TrainConfig
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.backbone import LoadedWeights
 from hilum.model.checkpoint import Checkpoint, load_state
 from hilum.training.averaging import WeightAverage
 from hilum.training.loop import Trainer
@@ -73,8 +72,9 @@ def take_up(
         )
     if checkpoint["provenance"]["data"] != provenance["data"]:
         raise CheckpointError(
-            f"{name}: the run was started on other films (data digest {checkpoint['provenance']['data'][:12]},"
-            f" now {provenance['data'][:12]}). Resume on the same data, or train into another --out."
+            f"{name}: the run was started on other films"
+            f" (data digest {checkpoint['provenance']['data'][:12]}, now {provenance['data'][:12]})."
+            " Resume on the same data, or train into another --out."
         )
     load_state(
         trainer.network, checkpoint["model_state_dict"], name=name, architecture=config.model.architecture

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -64,13 +65,18 @@ def run_training(
     with folder.locked(leader=fabric.is_global_zero):
         start = folder.latest_checkpoint if folder.latest_checkpoint.exists() else None
         if start is not None and not resume:
-            raise ConfigError(f"{out}: already holds a training run. Go on with --resume, or give another --out.")
+            raise ConfigError(
+                f"{out}: already holds a training run. Go on with --resume, or give another --out."
+            )
         dataset = open_dataset(data, config)
         run = prepare_run(config, dataset, fabric, folder, start=start)
-        verdict = _train_epochs(run, config, on_epoch)
-        if run.average is not None and run.average.has_weights:
-            _offer_averaged_weights(run, config)
-        return _conclude(run, config, verdict)
+        try:
+            verdict = _train_epochs(run, config, on_epoch)
+            if run.average is not None and run.average.has_weights:
+                _offer_averaged_weights(run, config)
+            return _conclude(run, config, verdict)
+        finally:
+            run.tracker.finish()
 
 
 def _train_epochs(run: PreparedRun, config: TrainConfig, on_epoch: OnEpoch | None) -> Verdict:
@@ -141,7 +147,10 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
     best = max(run.history["val_f1"])
     taken = score.macro_f1 >= best
     log.info(
-        "averaged weights: val F1 %.4f against %.4f, %s", score.macro_f1, best, "taken" if taken else "not taken"
+        "averaged weights: val F1 %.4f against %.4f, %s",
+        score.macro_f1,
+        best,
+        "taken" if taken else "not taken",
     )
     if taken and run.trainer.fabric.is_global_zero:
         checkpoint = read_checkpoint(run.folder.latest_checkpoint)
@@ -152,7 +161,6 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
 
 
 def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> TrainingResult:
-    run.tracker.finish()
     run.trainer.fabric.barrier()
     best = read_checkpoint(run.folder.best_model)
     result = TrainingResult(
@@ -181,7 +189,7 @@ def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> Traini
     return result
 
 
-def _progress_bar(run: PreparedRun, epoch: int, epochs: int) -> "tqdm[None]":
+def _progress_bar(run: PreparedRun, epoch: int, epochs: int) -> "tqdm[NoReturn]":
     return tqdm(
         desc=f"epoch {epoch + 1}/{epochs}",
         total=len(run.loader.films),

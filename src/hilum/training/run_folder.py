@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilum.domain.errors import RunFolderBusy
+from hilum.domain.errors import ConfigError, RunFolderBusy
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,15 @@ class RunFolder:
         ------
         RunFolderBusy
             If another process trains into it.
+        ConfigError
+            If it cannot be made.
         """
-        self.best_model.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.best_model.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.root}: cannot be written to ({error.strerror}). Give another folder to --out."
+            ) from error
         if not leader:
             yield
             return
@@ -71,6 +78,7 @@ class RunFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunFolderBusy(
-                    f"{self.root}: another process is training into this folder. Wait for it, or give another --out."
+                    f"{self.root}: another process is training into this folder."
+                    " Wait for it, or give another --out."
                 ) from error
             yield

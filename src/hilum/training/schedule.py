@@ -5,6 +5,7 @@ cannot take a group that is added at unfreezing.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 from torch.optim import AdamW, Optimizer
@@ -28,7 +29,7 @@ def make_optimizer(
 
 def make_scheduler(optimizer: Optimizer, settings: SchedulerSettings, *, steps_per_epoch: int) -> LambdaLR:
     """Return a scheduler that is stepped once per optimiser step."""
-    factors = [
+    factors: list[Callable[[int], float]] = [
         partial(_factor_at_step, settings=settings, steps_per_epoch=steps_per_epoch, base=group["lr"])
         for group in optimizer.param_groups
     ]

@@ -44,7 +44,8 @@ def judge_history(history: History, settings: EarlyStopping, *, frozen_epochs: i
     since_best = len(history["val_f1"]) - 1 - best_epoch(history)
     if since_best >= settings.patience:
         reasons.append(
-            f"patience: validation F1 has not risen above {max(history['val_f1']):.4f} for {since_best} epochs"
+            f"patience: validation F1 has not risen above {max(history['val_f1']):.4f}"
+            f" for {since_best} epochs"
         )
     tuned = {name: values[frozen_epochs:] for name, values in history.items()}
     if settings.convergence_detection:
@@ -74,7 +75,10 @@ def _find_convergence(val_f1: Sequence[float]) -> list[str]:
 
 def _find_overfitting(history: History) -> list[str]:
     gaps = [train - val for train, val in zip(history["train_f1"], history["val_f1"], strict=True)]
-    recent_gaps, recent_losses = gaps[-OVERFITTING_EPOCHS - 1 :], history["val_loss"][-OVERFITTING_EPOCHS - 1 :]
+    recent_gaps, recent_losses = (
+        gaps[-OVERFITTING_EPOCHS - 1 :],
+        history["val_loss"][-OVERFITTING_EPOCHS - 1 :],
+    )
     if len(recent_gaps) <= OVERFITTING_EPOCHS or recent_gaps[-1] < OVERFITTING_MIN_F1_GAP:
         return []
     if not (_is_rising(recent_gaps) and _is_rising(recent_losses)):
@@ -95,8 +99,9 @@ def _find_optimal_point(history: History, *, first_epoch: int) -> list[str]:
     if not together or since < OPTIMAL_POINT_EPOCHS_AFTER:
         return []
     return [
-        f"optimal point: validation F1 was highest in epoch {first_epoch + f1_peak + 1} and validation loss lowest"
-        f" in epoch {first_epoch + loss_dip + 1}; {since} epochs since have beaten neither"
+        f"optimal point: validation F1 was highest in epoch {first_epoch + f1_peak + 1}"
+        f" and validation loss lowest in epoch {first_epoch + loss_dip + 1};"
+        f" {since} epochs since have beaten neither"
     ]
 
 

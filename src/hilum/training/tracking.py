@@ -21,7 +21,7 @@ class Tracker(Protocol):
 
 
 def make_tracker(settings: Tracking, folder: Path) -> Tracker:
-    """Return the tracker a setting names; local files under `folder` unless its own environment says otherwise.
+    """Return the tracker a setting names; local files under `folder` unless its environment says otherwise.
 
     Raises
     ------
@@ -29,12 +29,13 @@ def make_tracker(settings: Tracking, folder: Path) -> Tracker:
         If the library is not installed.
     """
     try:
-        return _TRACKERS[settings.backend](settings.experiment, folder)
+        tracker: Tracker = _TRACKERS[settings.backend](settings.experiment, folder)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"tracking.backend is {settings.backend!r} but {error.name} is not installed;"
             " pip install 'hilum[mlops]', or set tracking.backend=none."
         ) from error
+    return tracker
 
 
 class _NoTracker:

@@ -97,8 +97,9 @@ def _open_study(storage: str, *, seed: int) -> optuna.Study:
             load_if_exists=True,
             direction="maximize",
             # workers draw different trials: a fixed seed would make them repeat one another
-            sampler=optuna.samplers.TPESampler(constant_liar=True) if _has_trials(backend) else
-            optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+            sampler=optuna.samplers.TPESampler(constant_liar=True)
+            if _has_trials(backend)
+            else optuna.samplers.TPESampler(seed=seed, constant_liar=True),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
         )
     except (OSError, ImportError, ValueError) as error:
