@@ -1,0 +1,133 @@
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from hilum.config.schema import Augmentation
+from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
+
+OFF = {"horizontal_flip": False, "rotation": False, "color_jitter": False, "affine": False}
+ALL_OFF = Augmentation(**OFF)
+SIDE = 32
+
+
+@pytest.fixture
+def films() -> torch.Tensor:
+    return torch.randint(
+        0, 256, (6, 1, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+
+
+def neutral(count: int = 6, **changes: float) -> EpochDraw:
+    values = {"flip": 1.0, "angle": 0.0, "scale": 1.0, "shift_x": 0.0, "shift_y": 0.0}
+    values |= {"brightness": 1.0, "contrast": 1.0} | changes
+    return EpochDraw(**{name: torch.full((count,), value) for name, value in values.items()})
+
+
+def draw(settings: Augmentation, count: int = 6, seed: int = 42, epoch: int = 0) -> EpochDraw:
+    return draw_epoch(count, settings, epoch_generator(seed, epoch, stream=1))
+
+
+def fields(item: EpochDraw) -> Iterator[tuple[str, torch.Tensor]]:
+    return ((name, getattr(item, name)) for name in EpochDraw.__slots__)
+
+
+def test_all_switches_off_give_the_film_itself(films: torch.Tensor):
+    result = augment_batch(films, draw(ALL_OFF), torch.arange(6))
+    assert result.dtype == torch.float32
+    assert torch.allclose(result, films.float(), atol=1e-3)
+    assert torch.equal(result.round().to(torch.uint8), films)
+
+
+def test_flip_mirrors_left_and_right_only(films: torch.Tensor):
+    result = augment_batch(films, neutral(flip=-1.0), torch.arange(6))
+    assert torch.allclose(result, films.flip(-1).float(), atol=1e-3)
+
+
+def test_quarter_turn_turns(films: torch.Tensor):
+    result = augment_batch(films, neutral(angle=math.pi / 2), torch.arange(6))
+    turned = films.float().rot90(1, (2, 3)), films.float().rot90(-1, (2, 3))
+    assert any(torch.allclose(result, other, atol=1e-2) for other in turned)
+
+
+def test_shift_moves_by_a_share_of_the_side_and_fills_with_air(films: torch.Tensor):
+    result = augment_batch(films, neutral(shift_x=2 * 4 / SIDE), torch.arange(6))  # read 4 px to the right
+    assert torch.allclose(result[..., : SIDE - 4], films[..., 4:].float(), atol=1e-3)
+    assert torch.all(result[..., SIDE - 4 :] == 0.0)
+    result = augment_batch(films, neutral(shift_y=-2 * 4 / SIDE), torch.arange(6))
+    assert torch.allclose(result[..., 4:, :], films[..., : SIDE - 4, :].float(), atol=1e-3)
+
+
+def test_scale_enlarges_about_the_centre():
+    film = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.uint8)
+    film[..., 12:20, 12:20] = 200  # 8 px
+    larger = augment_batch(film, neutral(1, scale=2.0), torch.tensor([0]))
+    assert torch.all(larger[..., 9:23, 9:23] == 200.0)
+    assert float((larger > 100).sum()) == pytest.approx(16 * 16, abs=8)
+
+
+def test_brightness_multiplies_and_saturates(films: torch.Tensor):
+    result = augment_batch(films, neutral(brightness=1.2), torch.arange(6))
+    assert torch.allclose(result, (films.float() * 1.2).clamp(0, 255), atol=1e-2)
+
+
+def test_contrast_stretches_about_the_mean_of_each_film(films: torch.Tensor):
+    result = augment_batch(films, neutral(contrast=0.5), torch.arange(6))
+    mean = films.float().mean((1, 2, 3), keepdim=True)
+    assert torch.allclose(result, (films.float() - mean) * 0.5 + mean, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("switch", "moved"),
+    [
+        ("horizontal_flip", {"flip"}),
+        ("rotation", {"angle"}),
+        ("affine", {"scale", "shift_x", "shift_y"}),
+        ("color_jitter", {"brightness", "contrast"}),
+    ],
+)
+def test_each_switch_moves_its_own_numbers_and_leaves_the_others_alone(switch: str, moved: set[str]):
+    everything, still = draw(Augmentation()), dict(fields(neutral()))
+    for name, values in fields(draw(Augmentation(**{**OFF, switch: True}))):
+        assert torch.equal(values, getattr(everything, name) if name in moved else still[name]), name
+    without = draw(Augmentation(**{switch: False}))
+    for name, values in fields(without):
+        assert torch.equal(values, still[name] if name in moved else getattr(everything, name)), name
+
+
+def test_ranges_hold_and_are_used_over_many_draws():
+    item = draw(Augmentation(), count=20_000)
+    for values, low, high in (
+        (item.angle, -math.radians(15), math.radians(15)),
+        (item.scale, 0.9, 1.1),
+        (item.shift_x / 2, -0.05, 0.05),
+        (item.shift_y / 2, -0.05, 0.05),
+        (item.brightness, 0.8, 1.2),
+        (item.contrast, 0.8, 1.2),
+    ):
+        width = high - low
+        assert low - 1e-6 <= float(values.min()) < low + 0.01 * width
+        assert high + 1e-6 >= float(values.max()) > high - 0.01 * width
+        assert float(values.mean()) == pytest.approx((low + high) / 2, abs=0.02 * width)
+    assert set(item.flip.tolist()) == {1.0, -1.0}
+    assert float((item.flip < 0).float().mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_result_depends_on_seed_epoch_and_film_alone(films: torch.Tensor):
+    item = draw(Augmentation())
+    together = augment_batch(films, item, torch.arange(6))
+    backwards = torch.tensor([5, 4, 3, 2, 1, 0])
+    assert torch.allclose(augment_batch(films[backwards], item, backwards), together[backwards], atol=1e-3)
+    alone = augment_batch(films[3:4], item, torch.tensor([3]))
+    assert torch.allclose(alone, together[3:4], atol=1e-3)
+    assert torch.equal(draw(Augmentation()).angle, item.angle)
+    assert not torch.equal(draw(Augmentation(), epoch=1).angle, item.angle)
+    assert not torch.equal(draw(Augmentation(), seed=43).angle, item.angle)
+
+
+def test_streams_of_one_epoch_are_independent():
+    first, second = (torch.rand(9, generator=epoch_generator(7, 3, stream=stream)) for stream in (0, 1))
+    assert not torch.equal(first, second)
+    largest = epoch_generator(2**32 - 1, 10_000, stream=1)  # the largest seed allowed still fits
+    assert 0.0 <= float(torch.rand(1, generator=largest)) < 1.0
