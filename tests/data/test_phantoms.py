@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hilum.data import phantom_files, phantoms
-from hilum.data.phantom_exposure import MARKER_SHARE
-from hilum.data.phantom_film import draw_film, lesion_zones, split_of
+from hilum.data.phantom.exposure import MARKER_SHARE
+from hilum.data.phantom.film import draw_film, lesion_zones, split_of
 from hilum.data.phantoms import PhantomFaults, draw_phantoms
 from hilum.domain.errors import ConfigError
 from hilum.domain.findings import CLASS_NAMES, Finding

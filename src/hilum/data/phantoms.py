@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hilum.data.phantom_faults import PhantomFaults
-from hilum.data.phantom_files import remove_leftovers, write_bytes, write_film, write_table
-from hilum.data.phantom_film import SITES, draw_film, split_of
-from hilum.data.phantom_planting import PlantedSet, plant_extras
+from hilum.data.phantom.faults import PhantomFaults
+from hilum.data.phantom.files import remove_leftovers, write_bytes, write_film, write_table
+from hilum.data.phantom.film import SITES, draw_film, split_of
+from hilum.data.phantom.planting import PlantedSet, plant_extras
 from hilum.domain.errors import ConfigError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MIN_SIDE_PX

@@ -2,7 +2,7 @@
 
 Pneumonia: diffuse, patchy, cloudy infiltrates in the lower and middle zones of both lungs, with hints of
 air bronchograms. Tuberculosis: consolidation under the apex, cavities with a thin rim, scarring streaks
-towards the hilum, small satellites. Normal: nothing. Frame and units are those of `phantom_raster`.
+towards the hilum, small satellites. Normal: nothing. Frame and units are those of `hilum.data.phantom.raster`.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_anatomy import Torso
-from hilum.data.phantom_patient import Patient
-from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, cloud, soft_step
+from hilum.data.phantom.anatomy import Torso
+from hilum.data.phantom.patient import Patient
+from hilum.data.phantom.raster import SIDES, FloatMap, Grid, blob, cloud, soft_step
 from hilum.domain.findings import Finding
 
 MASK_SHARE = 0.28

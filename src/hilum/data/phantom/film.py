@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_anatomy import draw_torso
-from hilum.data.phantom_bones import draw_skeleton
-from hilum.data.phantom_exposure import MARKER_SHARE, expose, pose_maps, sample_exposure, stamp_marker
-from hilum.data.phantom_faults import PhantomFaults
-from hilum.data.phantom_lesions import MASK_SHARE, draw_lesion
-from hilum.data.phantom_patient import sample_patient
-from hilum.data.phantom_raster import make_grid
+from hilum.data.phantom.anatomy import draw_torso
+from hilum.data.phantom.bones import draw_skeleton
+from hilum.data.phantom.exposure import MARKER_SHARE, expose, pose_maps, sample_exposure, stamp_marker
+from hilum.data.phantom.faults import PhantomFaults
+from hilum.data.phantom.lesions import MASK_SHARE, draw_lesion
+from hilum.data.phantom.patient import sample_patient
+from hilum.data.phantom.raster import make_grid
 from hilum.domain.findings import Finding
 from hilum.domain.thresholds import MIN_LESION_ZONE_SHARE
 from hilum.imaging.lungs import zone_rows

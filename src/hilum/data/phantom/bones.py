@@ -1,14 +1,14 @@
 """The skeleton of a drawn chest: ribs, clavicles, spine, scapulae, arms, as attenuation to be added.
 
-Frame and units are those of `phantom_raster`.
+Frame and units are those of `hilum.data.phantom.raster`.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_patient import Patient, cage_half_width
-from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, chord, soft_step
+from hilum.data.phantom.patient import Patient, cage_half_width
+from hilum.data.phantom.raster import SIDES, FloatMap, Grid, blob, chord, soft_step
 
 RIB_PAIRS = 10
 

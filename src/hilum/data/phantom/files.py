@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_film import PhantomFilm
+from hilum.data.phantom.film import PhantomFilm
 
 MASKS_FOLDER = "masks"
 LUNGS_FOLDER = "lungs"

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_faults import PhantomFaults
-from hilum.data.phantom_files import encode_png, write_bytes, write_film
-from hilum.data.phantom_film import PhantomFilm, draw_film, split_of
+from hilum.data.phantom.faults import PhantomFaults
+from hilum.data.phantom.files import encode_png, write_bytes, write_film
+from hilum.data.phantom.film import PhantomFilm, draw_film, split_of
 from hilum.domain.thresholds import MAX_ASPECT_RATIO, MIN_SIDE_PX
 
 EXTRA_INDEX = 10_000_000

@@ -1,8 +1,8 @@
 """The soft tissue of a drawn chest: body outline, lungs, mediastinum, abdomen, as X-ray attenuation.
 
 A map holds the attenuation along the beam (dimensionless, mu times thickness), so that organs add up as
-they do on a detector. Frame and units: `phantom_raster`. Bones are in `phantom_bones`, disease in
-`phantom_lesions`; pixels and grey values come last, in `phantom_exposure`.
+they do on a detector. Frame and units: `hilum.data.phantom.raster`. Bones are in `hilum.data.phantom.bones`, disease in
+`hilum.data.phantom.lesions`; pixels and grey values come last, in `hilum.data.phantom.exposure`.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hilum.data.phantom_heart import draw_airway, draw_heart, draw_vessels
-from hilum.data.phantom_patient import Patient, cage_half_width
-from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, chord, cloud, soft_step
+from hilum.data.phantom.heart import draw_airway, draw_heart, draw_vessels
+from hilum.data.phantom.patient import Patient, cage_half_width
+from hilum.data.phantom.raster import SIDES, FloatMap, Grid, blob, chord, cloud, soft_step
 
 BODY_ATTENUATION = 2.7
 LUNG_AIR_ATTENUATION = 1.75
@@ -77,7 +77,7 @@ def _draw_body(patient: Patient, grid: Grid) -> FloatMap:
 
 
 def draw_torso(patient: Patient, grid: Grid) -> Torso:
-    """Draw soft tissue, lungs, heart and airway of a patient; bones are added by `phantom_bones`."""
+    """Draw soft tissue, lungs, heart and airway of a patient; bones are added by `hilum.data.phantom.bones`."""
     rng = np.random.default_rng([patient.seed, 1])
     silhouette, depth = draw_heart(patient, grid)
     lungs = [np.asarray(_draw_lung(patient, grid, side) * (1.0 - silhouette)) for side in SIDES]

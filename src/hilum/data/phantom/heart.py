@@ -1,10 +1,10 @@
-"""Heart, great vessels, lung vessels and airways of a drawn chest. Frame and units: `phantom_raster`."""
+"""Heart, great vessels, lung vessels and airways of a drawn chest. Frame and units: `hilum.data.phantom.raster`."""
 
 import cv2
 import numpy as np
 
-from hilum.data.phantom_patient import Patient
-from hilum.data.phantom_raster import SIDES, FloatMap, Grid, blob, chord, soft_step
+from hilum.data.phantom.patient import Patient
+from hilum.data.phantom.raster import SIDES, FloatMap, Grid, blob, chord, soft_step
 
 TRUNKS = 9  # vessels that leave each hilum
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom_raster import BODY_EXTENT, FloatMap
+from hilum.data.phantom.raster import BODY_EXTENT, FloatMap
 
 MARKER_SHARE = 0.5
 """Share of films with a side marker where no fault ties it to a class."""
