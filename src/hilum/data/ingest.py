@@ -188,6 +188,8 @@ def _rows_of_table(table: Path) -> pd.DataFrame:
         )
     if frame.empty:
         raise EmptyDataset(f"{table}: has no rows.")
+    if frame["path"].isna().any():
+        raise DatasetError(f"{table}: row {int(frame['path'].isna().argmax()) + 2} has no path.")
     frame["label"] = [str(parse_finding(str(label))) for label in frame["label"]]
     if "split" in frame.columns:
         names = frame["split"].astype("string").str.lower()

@@ -6,6 +6,7 @@ Groups are dealt to the split that lacks their class most, so every split keeps 
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -56,9 +57,21 @@ def assign_splits(
     for group_films in order:
         counts = {label: sum(labels[film] == label for film in group_films) for label in totals}
         label = max(counts, key=lambda name: (counts[name], name))
-        chosen = max(shares, key=lambda split: shares[split] * totals[label] - filled[split][label])
+        chosen = max(shares, key=partial(_need, label=label, shares=shares, totals=totals, filled=filled))
         for name, count in counts.items():
             filled[chosen][name] += count
         for film in group_films:
             splits[film] = chosen
     return splits
+
+
+def _need(
+    split: str,
+    *,
+    label: str,
+    shares: dict[str, float],
+    totals: dict[str, int],
+    filled: dict[str, dict[str, int]],
+) -> tuple[float, float]:
+    """Return the films of a class that a split lacks; of equals the emptier split comes first."""
+    return shares[split] * totals[label] - filled[split][label], -sum(filled[split].values())
