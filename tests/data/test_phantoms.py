@@ -13,7 +13,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hilum.data import phantom_files, phantoms
+from hilum.data import phantoms
+from hilum.data.phantom import files as phantom_files
 from hilum.data.phantom.exposure import MARKER_SHARE
 from hilum.data.phantom.film import draw_film, lesion_zones, split_of
 from hilum.data.phantoms import PhantomFaults, draw_phantoms

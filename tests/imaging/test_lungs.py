@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hilum.data.phantom_film import draw_film
+from hilum.data.phantom.film import draw_film
 from hilum.imaging import lungs
 from hilum.imaging.lungs import ZoneRows, estimate_lungs, zone_rows
 

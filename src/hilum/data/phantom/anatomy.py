@@ -1,8 +1,8 @@
 """The soft tissue of a drawn chest: body outline, lungs, mediastinum, abdomen, as X-ray attenuation.
 
 A map holds the attenuation along the beam (dimensionless, mu times thickness), so that organs add up as
-they do on a detector. Frame and units: `hilum.data.phantom.raster`. Bones are in `hilum.data.phantom.bones`, disease in
-`hilum.data.phantom.lesions`; pixels and grey values come last, in `hilum.data.phantom.exposure`.
+they do on a detector. Frame and units: `phantom.raster`. Bones are in `phantom.bones`, disease in
+`phantom.lesions`; pixels and grey values come last, in `phantom.exposure`.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def _draw_body(patient: Patient, grid: Grid) -> FloatMap:
 
 
 def draw_torso(patient: Patient, grid: Grid) -> Torso:
-    """Draw soft tissue, lungs, heart and airway of a patient; bones are added by `hilum.data.phantom.bones`."""
+    """Draw soft tissue, lungs, heart and airway of a patient; bones are added by `phantom.bones`."""
     rng = np.random.default_rng([patient.seed, 1])
     silhouette, depth = draw_heart(patient, grid)
     lungs = [np.asarray(_draw_lung(patient, grid, side) * (1.0 - silhouette)) for side in SIDES]

@@ -1,6 +1,6 @@
 """The skeleton of a drawn chest: ribs, clavicles, spine, scapulae, arms, as attenuation to be added.
 
-Frame and units are those of `hilum.data.phantom.raster`.
+Frame and units are those of `phantom.raster`.
 """
 
 import cv2

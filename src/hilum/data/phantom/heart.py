@@ -1,4 +1,4 @@
-"""Heart, great vessels, lung vessels and airways of a drawn chest. Frame and units: `hilum.data.phantom.raster`."""
+"""Heart, great vessels, lung vessels and airways of a drawn chest. Frame and units: `phantom.raster`."""
 
 import cv2
 import numpy as np

@@ -2,7 +2,7 @@
 
 Pneumonia: diffuse, patchy, cloudy infiltrates in the lower and middle zones of both lungs, with hints of
 air bronchograms. Tuberculosis: consolidation under the apex, cavities with a thin rim, scarring streaks
-towards the hilum, small satellites. Normal: nothing. Frame and units are those of `hilum.data.phantom.raster`.
+towards the hilum, small satellites. Normal: nothing. Frame and units are those of `phantom.raster`.
 """
 
 from dataclasses import dataclass
