@@ -7,7 +7,6 @@ looked for under `masks/` in the data folder, at the film's own path: phantoms h
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from hilum.explain.zones import (
     chance_of_hit,
     is_hit,
 )
+from hilum.imaging.intake import read_radiograph
 from hilum.imaging.lungs import estimate_lungs
 
 MASKS_FOLDER = "masks"
@@ -71,10 +71,13 @@ def _pointing(root: Path, finding: Finding, paths: list[str], cams: NDArray[np.f
         return {}  # a map for Normal has no lesion to point at
     hits, chances = [], []
     for path, cam in zip(paths, cams, strict=True):
-        mask = cv2.imread(str((root / MASKS_FOLDER / path).with_suffix(".png")), cv2.IMREAD_GRAYSCALE)
-        if mask is not None and mask.any():
-            hits.append(is_hit(cam, mask > 0))
-            chances.append(chance_of_hit(mask > 0))
+        file = (root / MASKS_FOLDER / path).with_suffix(".png")
+        if not file.is_file():
+            continue
+        lesion = read_radiograph(file).pixels > 0
+        if lesion.any():
+            hits.append(is_hit(cam, lesion))
+            chances.append(chance_of_hit(lesion))
     if not hits:
         return {}
     return {
