@@ -40,6 +40,8 @@ def predict(
             file=sys.stderr,
         )
     print(f"hilum: {facts['name']}. {NOTICE}", file=sys.stderr)
+    for failure in facts.get("known_failures", ()):
+        print(f"hilum: known to fail, {failure}", file=sys.stderr)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
     films = find_films(_expand(paths))
     unused = 0

@@ -33,6 +33,8 @@ from hilum.registry.card import write_card
 SCHEMA_VERSION = 1
 SUMS_FILE = "SHA256SUMS"
 RELEASED_PACKAGE = "hilum.released"
+_TOLD_WITH_EVERY_ANSWER = "critical"
+"""Severity of the headlines of an evaluation that whoever uses the model is told each time."""
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -111,6 +113,12 @@ def write_bundle(
         "provenance": checkpoint["provenance"],
         "history": {**checkpoint["history"], "best_epoch": checkpoint["epoch"]},
         "evaluations": list(reports),
+        "known_failures": [
+            f"{label}: {headline['text']}"
+            for label, report in reports.items()
+            for headline in report["headlines"]
+            if headline["severity"] == _TOLD_WITH_EVERY_ANSWER
+        ],
     }
     building.mkdir(parents=True)
     try:
@@ -227,6 +235,7 @@ def _read_evaluation(file: Path, weights_sha256: str) -> dict[str, Any]:
             f"{file}: measured another model (weights {measured[:12]}, this one has {weights_sha256[:12]})."
             " Evaluate this checkpoint."
         )
+    report.pop("worst_films", None)  # a file name may identify a patient, and a bundle travels
     return report
 
 
