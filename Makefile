@@ -20,8 +20,9 @@ test: $(STAMP)
 lint: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/lint
 
+# make bench DATA=FOLDER measures on your films instead of synthetic ones
 bench: $(STAMP)
-	PATH="$(abspath $(BIN)):$$PATH" scripts/bench
+	PATH="$(abspath $(BIN)):$$PATH" scripts/bench $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf $(VENV) demo out

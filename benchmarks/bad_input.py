@@ -83,10 +83,8 @@ def run_hilum(arguments: list[str], root: Path) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "hilum", *arguments], capture_output=True, text=True, check=False
     )
-    lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
-    said = [line for line in lines if "not classified" in line or line.startswith("hilum: ")]
-    # the notice and the count of unused films are said beside it
-    message = next(line for line in said if "Research software" not in line)
+    refused = [line for line in done.stdout.splitlines() if "not classified" in line]
+    message = (refused or done.stderr.splitlines())[-1]
     return done.returncode, message.replace(f"{root}/", "")
 
 
