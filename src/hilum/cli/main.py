@@ -1,11 +1,10 @@
 """The program `hilum`: collects the commands, sets up logs, and turns errors into exit codes.
 
-Exit codes: 0 done; 1 refused or some input could not be used; 2 bad usage or configuration. Results go
-to stdout, logs and progress to stderr.
+Exit codes: 0 done; 1 refused or some input could not be used; 2 bad usage or configuration; 130
+interrupted. Results go to stdout, logs and progress to stderr.
 """
 
 import logging
-import os
 import sys
 import warnings
 
@@ -17,6 +16,7 @@ from hilum.domain.notice import NOTICE
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EXIT_CODES: tuple[tuple[type[HilumError], int], ...] = (
     (ConfigError, EXIT_USAGE),
     (HilumError, EXIT_REFUSED),
@@ -53,13 +53,10 @@ def main() -> None:
     except HilumError as error:
         print(f"hilum: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
-    except KeyboardInterrupt:
-        print("hilum: interrupted; finished work is kept", file=sys.stderr)
-        sys.exit(EXIT_REFUSED)
-    except BrokenPipeError:
-        # whoever read our output has gone; the interpreter must not try to flush into the pipe again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_REFUSED)
+    except SystemExit as ending:  # how typer ends, Ctrl-C included
+        if ending.code == EXIT_INTERRUPTED:
+            print("hilum: interrupted; finished work is kept", file=sys.stderr)
+        raise
     except OSError as error:  # a full disk, a folder without permission: the machine's doing, not ours
         print(f"hilum: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

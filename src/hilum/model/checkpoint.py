@@ -8,6 +8,7 @@ one. No wall-clock time is in it: equal runs give equal files.
 import hashlib
 import os
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+            torch.save(_without_sharing(checkpoint), file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -144,6 +145,20 @@ def state_sha256(state: dict[str, Tensor]) -> str:
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.numpy().tobytes())  # C order, whatever the memory format
     return digest.hexdigest()
+
+
+def _without_sharing(value: Any) -> Any:
+    """Return an equal value in which no two texts or tuples are one object.
+
+    A pickle notes what is shared, which a run taken up from a file shares otherwise than one in memory.
+    """
+    if isinstance(value, str):
+        return "".join(list(value))
+    if type(value) in (dict, OrderedDict):
+        return type(value)((_without_sharing(key), _without_sharing(item)) for key, item in value.items())
+    if type(value) in (list, tuple):
+        return type(value)(_without_sharing(item) for item in value)
+    return value
 
 
 def _is_dict(value: object) -> bool:
