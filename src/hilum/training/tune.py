@@ -13,6 +13,8 @@ from typing import Any
 import optuna
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hilum.config.schema import TrainConfig
 from hilum.domain.errors import ConfigError
@@ -66,7 +68,8 @@ def run_search(
     """
     out.mkdir(parents=True, exist_ok=True)
     named = storage or str(out / "study.log")
-    study = _open_study(named, seed=config.reproducibility.seed)
+    # workers that share a storage must draw different trials; with one seed they would repeat each other
+    study = _open_study(named, first_seed=config.reproducibility.seed if storage is None else None)
 
     def objective(trial: optuna.Trial) -> float:
         settings = _suggest(trial, config)
@@ -85,7 +88,7 @@ def run_search(
     return _sum_up(study, named, out)
 
 
-def _open_study(storage: str, *, seed: int) -> optuna.Study:
+def _open_study(storage: str, *, first_seed: int | None) -> optuna.Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -96,14 +99,17 @@ def _open_study(storage: str, *, seed: int) -> optuna.Study:
             storage=backend,
             load_if_exists=True,
             direction="maximize",
-            # workers draw different trials: a fixed seed would make them repeat one another
-            sampler=optuna.samplers.TPESampler(constant_liar=True)
-            if _has_trials(backend)
-            else optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+            sampler=optuna.samplers.TPESampler(
+                seed=None if _has_trials(backend) else first_seed, constant_liar=True
+            ),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
         )
-    except (OSError, ImportError, ValueError) as error:
-        raise ConfigError(f"study storage {storage!r}: cannot be opened ({error}).") from error
+    except (OSError, ImportError, ValueError, SQLAlchemyError, StorageInternalError) as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(
+            f"study storage {storage!r}: cannot be opened ({cause}). Give a database URL such as"
+            " sqlite:///study.db, or the path of a journal file in an existing folder."
+        ) from error
 
 
 def _has_trials(backend: Any) -> bool:
