@@ -81,3 +81,30 @@ def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("HF_HUB_OFFLINE", "1")
         run_training(load_config(overrides=TINY_SETTINGS), tiny_data, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def tiny_evaluation(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `hilum evaluate` made of `tiny_run` on the test split of `tiny_data`."""
+    from hilum.evaluation.run import run_evaluation
+    from hilum.explain.attention_summary import summarize_attention
+    from hilum.registry.bundle import load_model
+
+    out = tmp_path_factory.mktemp("reports") / "evaluation-test"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HILUM_CACHE", str(tmp_path_factory.getbasetemp() / "pixels"))
+        scorer, facts = load_model(tiny_run / "models" / "best_model.pt")
+        run_evaluation(scorer, facts["name"], tiny_data, out, split="test", attention=summarize_attention)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run: Path, tiny_evaluation: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A released model made of `tiny_run` and `tiny_evaluation`."""
+    from datetime import date
+
+    from hilum.registry.bundle import write_bundle
+
+    checkpoint = tiny_run / "models" / "best_model.pt"
+    out = tmp_path_factory.mktemp("registry")
+    return write_bundle(checkpoint, [tiny_evaluation], out, version="0.1.0", released=date(2026, 5, 4)).folder

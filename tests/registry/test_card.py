@@ -1,0 +1,78 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from hilum.registry.card import write_card
+
+
+def measure(value: float | None, **more: object) -> dict:
+    return {"value": value, **more}
+
+
+@pytest.fixture
+def facts() -> dict:
+    return {
+        "name": "net_v1.0.0_20260504",
+        "settings": {"model": {"architecture": "net"}, "preprocessing": {"image_size": 224}},
+        "provenance": {
+            "train_films": {"Normal": 1200, "Pneumonia": 340, "Tuberculosis": 56},
+            "weights": {"kind": "imagenet", "origin": "the package x", "sha256": "00"},
+        },
+        "epoch": 7,
+        "val_f1": 0.91234,
+        "temperature": 1.23456,
+        "weights_sha256": "ab" * 32,
+    }
+
+
+@pytest.fixture
+def report() -> dict:
+    row = {
+        "support": 30,
+        "recall": measure(0.9, low=0.8, high=0.95),
+        "specificity": measure(0.8),
+        "auroc": measure(None, reason="one class only"),
+    }
+    return {
+        "headlines": [{"severity": "critical", "text": "0 of 9 tuberculosis films were found."}],
+        "discrimination": {
+            "films": 90,
+            "patients": 88,
+            "accuracy": measure(0.9333, low=0.9, high=0.96),
+            "classes": dict.fromkeys(("Normal", "Pneumonia", "Tuberculosis"), row),
+        },
+    }
+
+
+def test_the_card_says_what_the_artefacts_say(facts: dict, report: dict):
+    text = write_card(facts, {"test": report})
+    assert text.startswith(
+        "# net_v1.0.0_20260504\n\n**Research software. Not a medical device, not for diagnosis.**"
+    )
+    for line in (
+        "- Network: net, 224 px, started from imagenet weights (the package x)",
+        "- Trained on: 1,200 Normal, 340 Pneumonia, 56 Tuberculosis",
+        "- Kept epoch: 7, validation macro F1 0.9123",
+        "- Temperature: 1.2346, fitted on validation",
+        f"- Weights SHA-256: `{'ab' * 32}`",
+        "90 films of 88 patients. Accuracy 0.933 (0.900 to 0.960).",
+        "| Pneumonia | 30 | 0.900 (0.800 to 0.950) | 0.800 | n/a (one class only) |",
+    ):
+        assert line in text.splitlines()
+
+
+def test_what_went_wrong_stands_before_the_figures(facts: dict, report: dict):
+    text = write_card(facts, {"external": report, "test": {**report, "headlines": []}})
+    assert text.index("**critical**: 0 of 9") < text.index("90 films of 88 patients")
+    assert text.index("## Measured on external") < text.index("## Measured on test")
+
+
+def test_a_real_evaluation_fits(tiny_bundle: Path):
+    text = (tiny_bundle / "card.md").read_text()
+    report = json.loads((tiny_bundle / "evaluation-test.json").read_text())
+    (accuracy,) = re.findall(r"12 films of .* patients\. Accuracy (\S+) \(", text)
+    assert float(accuracy) == pytest.approx(report["discrimination"]["accuracy"]["value"], abs=5e-4)
+    for headline in report["headlines"]:
+        assert headline["text"] in text
