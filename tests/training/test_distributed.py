@@ -10,7 +10,12 @@ import torch
 
 from hilum.config.load import load_config
 from hilum.config.schema import TrainingSettings
-from hilum.training.distributed import make_fabric, sum_over_processes, synchronize_batch_norm
+from hilum.training.distributed import (
+    describe_fabric,
+    make_fabric,
+    sum_over_processes,
+    synchronize_batch_norm,
+)
 from hilum.training.run import run_training
 from tests.conftest import TINY_SETTINGS
 
@@ -173,6 +178,4 @@ def test_batch_norms_are_replaced_everywhere_and_keep_their_state():
 def test_precision_on_the_cpu(monkeypatch: pytest.MonkeyPatch, mixed: bool, precision: str):
     monkeypatch.setenv("HILUM_DEVICE", "cpu")
     fabric = make_fabric(TrainingSettings(mixed_precision=mixed))
-    assert fabric._precision.precision == precision
-    assert fabric.world_size == 1
-    assert fabric.device == torch.device("cpu")
+    assert describe_fabric(fabric) == ("cpu", precision, 1)

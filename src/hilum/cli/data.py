@@ -1,5 +1,6 @@
 """Commands about films: drawing phantoms."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,8 @@ def phantoms(
             faults=faults,
             progress=advance,
         )
-    print(summary)
+    for name, value in asdict(summary).items():
+        print(f"{name:<10}  {value}")
 
 
 COMMANDS = (phantoms,)

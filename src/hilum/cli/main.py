@@ -38,12 +38,11 @@ def main() -> None:
     """Run the program; an error that has a message gives one line on stderr, our own mistakes a trace."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in (
-        "lightning.fabric",
-        "lightning",
+        "lightning.fabric.utilities.rank_zero",  # by full name: lightning sets its parents' levels itself
+        "lightning.pytorch.utilities.rank_zero",
         "matplotlib",
         "mlflow",
         "alembic",
-        "lightning.fabric.utilities",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if not sys.warnoptions:

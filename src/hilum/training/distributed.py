@@ -34,6 +34,11 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     return fabric
 
 
+def describe_fabric(fabric: Fabric) -> tuple[str, str, int]:
+    """Return device, precision and number of processes, for the log."""
+    return str(fabric.device), str(fabric._precision.precision), fabric.world_size
+
+
 def _precision(device: str, *, mixed: bool) -> Any:
     if not mixed or device == "mps":
         return "32-true"

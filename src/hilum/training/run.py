@@ -15,7 +15,7 @@ from hilum.domain.errors import ConfigError
 from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
-from hilum.training.distributed import make_fabric
+from hilum.training.distributed import describe_fabric, make_fabric
 from hilum.training.loop import EpochScore, train_one_epoch, validate
 from hilum.training.prepare import PreparedRun, prepare_run
 from hilum.training.resume import make_checkpoint
@@ -62,6 +62,7 @@ def run_training(
     folder = RunFolder(out)
     make_deterministic(config.reproducibility)
     fabric = make_fabric(config.training)
+    log.info("device %s, precision %s, processes %d", *describe_fabric(fabric))
     with folder.locked(leader=fabric.is_global_zero):
         start = folder.latest_checkpoint if folder.latest_checkpoint.exists() else None
         if start is not None and not resume:

@@ -1,0 +1,116 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from hilum.domain.notice import NOTICE
+from tests.cli.conftest import Hilum
+
+
+@pytest.fixture
+def films(tiny_data: Path) -> list[Path]:
+    return sorted((tiny_data / "test").rglob("*.png"))
+
+
+def test_text_names_film_call_and_probabilities(hilum: Hilum, films: list[Path], tiny_bundle: Path):
+    answer = hilum("predict", films[0], films[5], "--model", tiny_bundle)
+    assert answer.code == 0
+    assert [line.split(": ")[0] for line in answer.out.splitlines()] == [str(films[0]), str(films[5])]
+    assert f"hilum: {tiny_bundle.name}. {NOTICE}" in answer.err.splitlines()
+    assert "not calibrated" not in answer.err
+
+
+def test_a_bare_checkpoint_says_that_it_is_not_calibrated(hilum: Hilum, films: list[Path], tiny_run: Path):
+    answer = hilum("predict", films[0], "--model", tiny_run / "models/best_model.pt")
+    assert "hilum: best_model.pt is a bare checkpoint: its probabilities are not calibrated" in answer.err
+
+
+def test_json_is_one_object_a_line(hilum: Hilum, films: list[Path], tiny_bundle: Path, tmp_path: Path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no")
+    answer = hilum("predict", films[0], bad, films[1], "--json", "--model", tiny_bundle)
+    assert answer.code == 1
+    good, refused, last = (json.loads(line) for line in answer.out.splitlines())
+    assert [item["path"] for item in (good, refused, last)] == [str(films[0]), str(bad), str(films[1])]
+    assert set(good) == set(refused) == {
+        "path", "probabilities", "decision", "scenarios", "reason", "overlay", "model", "temperature",
+        "is_calibrated", "notice",
+    }  # fmt: skip
+    assert sum(good["probabilities"].values()) == pytest.approx(1.0)
+    assert good["decision"] == max(good["probabilities"], key=good["probabilities"].get)
+    assert set(good["scenarios"]) == {"screening", "balanced", "confirmation"}
+    assert (good["model"], good["is_calibrated"], good["notice"]) == (tiny_bundle.name, True, NOTICE)
+    assert (refused["probabilities"], refused["decision"], refused["scenarios"]) == (None, None, None)
+    assert refused["reason"].startswith(f"unreadable_image: {bad}: ")
+
+
+def test_csv_has_a_column_per_class_under_its_name(hilum: Hilum, films, tiny_bundle: Path, tmp_path: Path):
+    bad = tmp_path / "bad, with comma.png"
+    bad.write_bytes(b"no")
+    answer = hilum("predict", films[0], bad, "--csv", "--model", tiny_bundle)
+    assert answer.code == 1
+    rows = list(csv.reader(io.StringIO(answer.out)))
+    assert rows[0] == ["path", "Normal", "Pneumonia", "Tuberculosis", "decision", "reason"]
+    assert sum(map(float, rows[1][1:4])) == pytest.approx(1.0, abs=2e-6)
+    assert rows[1][4] == rows[0][1 + max(range(3), key=lambda index: float(rows[1][1 + index]))]
+    assert rows[1][5] == ""
+    assert rows[2][:5] == [str(bad), "", "", "", ""]
+    assert rows[2][5].startswith("unreadable_image: ")
+
+
+def test_all_shapes_tell_the_same(hilum: Hilum, films: list[Path], tiny_bundle: Path):
+    lines = hilum("predict", *films, "--json", "--model", tiny_bundle).out.splitlines()
+    rows = list(csv.DictReader(io.StringIO(hilum("predict", *films, "--csv", "--model", tiny_bundle).out)))
+    for line, row in zip(lines, rows, strict=True):
+        answer = json.loads(line)
+        assert (answer["path"], answer["decision"]) == (row["path"], row["decision"])
+        for name, value in answer["probabilities"].items():
+            assert float(row[name]) == pytest.approx(value, abs=1e-6)
+
+
+def test_folders_and_a_list_on_stdin(hilum: Hilum, films: list[Path], tiny_data: Path, tiny_bundle: Path):
+    listed = f"{films[3]}\n\n  {films[2]}  \n"
+    answer = hilum(
+        "predict", tiny_data / "val/Normal", "-", films[0], "--csv", "--model", tiny_bundle, stdin=listed
+    )
+    assert answer.code == 0
+    paths = [row["path"] for row in csv.DictReader(io.StringIO(answer.out))]
+    folder = sorted(map(str, (tiny_data / "val/Normal").iterdir()))
+    assert paths == [*folder, str(films[3]), str(films[2]), str(films[0])]
+
+
+def test_an_empty_list_is_no_work(hilum: Hilum, tiny_bundle: Path):
+    answer = hilum("predict", "-", "--model", tiny_bundle, stdin="")
+    assert (answer.code, answer.out) == (0, "")
+
+
+def test_explain_writes_an_overlay_per_film(hilum: Hilum, films, tiny_bundle: Path, tmp_path: Path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no")
+    out = tmp_path / "maps"
+    same_names = [films[0], films[4], bad]  # film_000.png of two classes
+    assert films[0].name == films[4].name
+    answer = hilum("predict", *same_names, "--json", "--explain", out, "--model", tiny_bundle)
+    overlays = [json.loads(line)["overlay"] for line in answer.out.splitlines()]
+    assert overlays[2] is None
+    assert len({*overlays[:2]}) == 2
+    for overlay in overlays[:2]:
+        assert Path(overlay).parent == out
+        assert cv2.imread(overlay).std() > 10
+
+
+def test_known_failures_are_told_with_every_answer(hilum: Hilum, films, tiny_bundle: Path, monkeypatch):
+    from hilum.registry import bundle
+
+    kept = bundle.load_model
+
+    def failing(path: Path | None) -> tuple:
+        scorer, facts = kept(path)
+        return scorer, {**facts, "known_failures": ["external: 0 of 9 tuberculosis films were found."]}
+
+    monkeypatch.setattr(bundle, "load_model", failing)
+    answer = hilum("predict", films[0], "--model", tiny_bundle)
+    assert "hilum: known to fail, external: 0 of 9 tuberculosis films were found." in answer.err.splitlines()
