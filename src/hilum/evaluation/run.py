@@ -12,9 +12,9 @@ from tqdm import tqdm
 from hilum import __version__
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest
+from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
-from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.predictions import ScoredSplit, score_split
 from hilum.evaluation.report import write_report
 from hilum.model.scoring import Scorer
