@@ -101,6 +101,10 @@ OPTIMAL_POINT_MAX_DISTANCE_EPOCHS: Final = 2
 OPTIMAL_POINT_EPOCHS_AFTER: Final = 6
 """Epochs without a better F1 or loss after which such a point is called the optimum."""
 
+AVERAGED_MAX_F1_LOSS: Final = 0.002
+"""Validation F1 by which averaged weights may fall short of the best epoch and still be taken: less than one
+film in 440. The best epoch is the luckiest of many; an average is flatter (Izmailov et al., UAI 2018)."""
+
 # --- Evaluation page ---------------------------------------------------------------------------
 WORST_CONFUSED_FILMS: Final = 12
 """Films shown on the evaluation page, the most confidently wrong first."""

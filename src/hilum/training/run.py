@@ -12,6 +12,7 @@ from hilum.config.load import dump_config
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import open_dataset
 from hilum.domain.errors import ConfigError
+from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
 from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
@@ -140,13 +141,13 @@ def _record_epoch(run: PreparedRun, config: TrainConfig, train: EpochScore, val:
 
 
 def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
-    """Take the averaged weights as the best model when they are at least as good on validation."""
+    """Take the averaged weights as the best model unless they are worse on validation by more than noise."""
     assert run.average is not None
     seed_epoch(config.reproducibility.seed, config.training.epochs + 1)
     averaged = run.average.finish(run.loader, epoch=config.training.epochs)
     score = validate(run.trainer, run.val, network=averaged)
     best = max(run.history["val_f1"])
-    taken = score.macro_f1 >= best
+    taken = score.macro_f1 >= best - AVERAGED_MAX_F1_LOSS
     log.info(
         "averaged weights: val F1 %.4f against %.4f, %s",
         score.macro_f1,
