@@ -11,8 +11,19 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 START, END = "<!-- file map -->", "<!-- end of file map -->"
 RUNNING_ORDER = (
-    "cli config domain imaging data data/phantom model training evaluation explain registry inference"
-).split()
+    "cli",
+    "config",
+    "domain",
+    "imaging",
+    "data",
+    "data/phantom",
+    "model",
+    "training",
+    "evaluation",
+    "explain",
+    "registry",
+    "inference",
+)
 
 
 def first_line(path: Path) -> str:

@@ -61,8 +61,8 @@ def _draw_body(patient: Patient, grid: Grid) -> FloatMap:
         [neck, neck + 0.02, 0.42, 0.86, 1.12, half + 0.03, half, half + 0.02],
     ).astype(np.float32)
     smooth = max(3, round(grid.px_per_unit * 0.16)) | 1
-    outline = cv2.GaussianBlur(outline[:, None], (1, smooth), 0, borderType=cv2.BORDER_REPLICATE)
-    ratio = np.abs(grid.x) / outline
+    edge = cv2.GaussianBlur(outline[:, None], (1, smooth), 0, borderType=cv2.BORDER_REPLICATE)
+    ratio = np.abs(grid.x) / edge
     trunk = np.power(np.clip(1.0 - ratio**2.6, 0.0, 1.0), 0.45)
     upper = np.interp(grid.y[:, 0], [-1.3, -0.9, -0.45, 0.3, 1.3], [0.62, 0.72, 0.95, 1.0, 1.05])
     trunk *= upper.astype(np.float32)[:, None]

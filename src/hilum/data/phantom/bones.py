@@ -70,7 +70,7 @@ def _draw_ribs(patient: Patient, grid: Grid, rng: np.random.Generator) -> tuple[
             x = reach - (reach - front_end) * (1.0 - np.cos(swing)) ** 0.85
             y = end_y + depth * np.sin(swing) ** 1.15
             _fill_band(anterior, grid, np.stack([side * x, y], axis=1), 0.025 + 0.012 * along)
-    return posterior.astype(np.float32) / 255, anterior.astype(np.float32) / 255
+    return np.divide(posterior, 255, dtype=np.float32), np.divide(anterior, 255, dtype=np.float32)
 
 
 def _draw_clavicles(patient: Patient, grid: Grid, rng: np.random.Generator) -> FloatMap:
@@ -83,7 +83,7 @@ def _draw_clavicles(patient: Patient, grid: Grid, rng: np.random.Generator) -> F
         y = inner_y - lift * along - 0.028 * np.sin(2 * np.pi * along)
         half = 0.029 + 0.012 * np.cos(np.pi * along) ** 2
         _fill_band(layer, grid, np.stack([side * x, y], axis=1), half)
-    return layer.astype(np.float32) / 255
+    return np.divide(layer, 255, dtype=np.float32)
 
 
 def _draw_spine(grid: Grid) -> FloatMap:

@@ -115,7 +115,7 @@ def _develop(grey: FloatMap, exposure: Exposure) -> NDArray[np.uint8]:
     air = 1.0 / (1.0 + np.exp(1.25 * exposure.contrast * middle))
     level = np.clip((level - air) / (0.95 - air), 0.0, 1.0)
     tone = np.power(level, np.float32(exposure.gamma))
-    return np.clip(tone * 250 + 3, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(tone * 250 + 3, 0, 255), np.uint8)
 
 
 def stamp_marker(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -71,7 +71,7 @@ def draw_film(
 
     map_x, map_y = pose_maps(exposure, side_px, grid.px_per_unit)
     posed, lung_right, lung_left, extent = (
-        cv2.remap(layer, map_x, map_y, cv2.INTER_LINEAR)
+        np.asarray(cv2.remap(layer, map_x, map_y, cv2.INTER_LINEAR), np.float32)
         for layer in (body, torso.lung_right, torso.lung_left, lesion.extent)
     )
     noise = np.random.default_rng([seed, index, 3])

@@ -57,7 +57,8 @@ def _streaks(grid: Grid, lines: list[NDArray[np.float64]], width: float) -> Floa
     thickness = max(1, round(width * grid.px_per_unit))
     for line in lines:
         cv2.polylines(layer, [grid.to_px(line)], False, 255, thickness, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(layer, (0, 0), 0.8 * grid.px_per_unit / 160).astype(np.float32) / 255
+    soft = cv2.GaussianBlur(layer, (0, 0), 0.8 * grid.px_per_unit / 160)
+    return np.divide(soft, 255, dtype=np.float32)
 
 
 def _crooked_line(

@@ -73,7 +73,7 @@ def _plant_duplicates(
 
 
 def _brighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.clip(pixels * BRIGHTENED_BY, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels * BRIGHTENED_BY, 0, 255), np.uint8)
 
 
 def _extra_row(film: PhantomFilm, name: str, size: tuple[int, int] | None) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _plant_resized(
     for position in range(number):
         film = draw_film(offset + position, seed=seed)
         row = _extra_row(film, f"phantom_{fault}_{position:04d}.png", size)
-        pixels = cv2.resize(film.pixels, size, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(film.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         write_bytes(out / row["path"], encode_png(pixels))
         drawn.rows.append(row)
         planted.append(row["path"])

@@ -57,7 +57,7 @@ def blob(grid: Grid, centre: tuple[float, float], radii: tuple[float, float], tu
 
 def chord(square: FloatMap) -> FloatMap:
     """Return the relative thickness of an ellipsoid whose squared elliptic radius is given."""
-    return np.sqrt(np.clip(1.0 - square, 0.0, 1.0))
+    return np.asarray(np.sqrt(np.clip(1.0 - square, 0.0, 1.0)), np.float32)
 
 
 def cloud(shape: tuple[int, int], cell_px: float, rng: np.random.Generator, octaves: int = 4) -> FloatMap:
