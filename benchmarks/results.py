@@ -227,9 +227,14 @@ def write_page() -> str:
     titles = {"external": "The unseen site first: sakha_tb, never in training", "test": "Test split"}
     for label in sorted(reports, key=list(titles).index):
         lines += split_section(titles[label], reports[label])
-    lines += bench_section(read_measured("bench-training"))
-    lines += survival_section(read_measured("survival"))
-    lines += bad_input_section(read_measured("bad-input"))
+    sections = (
+        ("bench-training", bench_section),
+        ("survival", survival_section),
+        ("bad-input", bad_input_section),
+    )
+    for name, section in sections:
+        if (MEASURED / f"{name}.json").is_file():
+            lines += section(read_measured(name))
     return "\n".join(lines).rstrip() + "\n"
 
 
