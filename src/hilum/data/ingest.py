@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilum.config.schema import DataSettings, TrainConfig
-from hilum.data.manifest import SPLITS, make_manifest
+from hilum.data.manifest import SPLITS, make_manifest, usable_films
 from hilum.data.pixel_cache import CachedFilm, PixelCache, default_cache_folder
 from hilum.data.splits import assign_splits, merge_groups
 from hilum.domain.errors import DatasetError, EmptyDataset, InputError
@@ -59,6 +59,18 @@ class Dataset:
     root: Path
     manifest: pd.DataFrame
     pixels: NDArray[np.uint8]
+
+    def select(self, split: str) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+        """Return the usable rows of a split and their pixels, uint8 (n, side, side).
+
+        Raises
+        ------
+        EmptyDataset
+            If the split has none.
+        """
+        rows = usable_films(self.manifest, split=split)
+        used = self.manifest["excluded"].isna() & (self.manifest["split"] == split)
+        return rows, self.pixels[used.to_numpy()]
 
 
 def open_dataset(data: Path, config: TrainConfig) -> Dataset:

@@ -18,7 +18,6 @@ from torch import Tensor
 from hilum.config.schema import Augmentation
 from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
 from hilum.data.ingest import Dataset
-from hilum.data.manifest import usable_films
 from hilum.domain.findings import CLASS_NAMES
 
 _ORDER_STREAM = 0
@@ -58,11 +57,9 @@ def load_split(dataset: Dataset, split: str) -> Films:
     EmptyDataset
         If the split has none.
     """
-    rows = usable_films(dataset.manifest, split=split)
-    used = dataset.manifest["excluded"].isna() & (dataset.manifest["split"] == split)
-    pixels = torch.from_numpy(dataset.pixels[used.to_numpy()]).unsqueeze(1)
+    rows, pixels = dataset.select(split)
     labels = torch.tensor([CLASS_NAMES.index(label) for label in rows["label"]], dtype=torch.int64)
-    return Films(pixels, labels, rows)
+    return Films(torch.from_numpy(pixels).unsqueeze(1), labels, rows)
 
 
 class TrainLoader:

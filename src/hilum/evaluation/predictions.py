@@ -8,7 +8,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.ingest import Dataset
-from hilum.data.manifest import usable_films
 from hilum.domain.findings import CLASS_NAMES
 from hilum.model.scoring import Scorer
 
@@ -39,9 +38,7 @@ def score_split(
     EmptyDataset
         If the split has none.
     """
-    rows = usable_films(dataset.manifest, split=split)
-    used = dataset.manifest["excluded"].isna() & (dataset.manifest["split"] == split)
-    pixels = dataset.pixels[used.to_numpy()]
+    rows, pixels = dataset.select(split)
     scores = scorer.score(pixels, on_films=on_films)
     table = rows[_CARRIED_COLUMNS].copy()
     for index, name in enumerate(CLASS_NAMES):

@@ -18,6 +18,7 @@ from hilum.data.ingest import FILM_SUFFIXES
 from hilum.data.pixel_cache import decode_film, read_file
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.evaluation.calibration import scale
 from hilum.evaluation.operating_points import Scenario, decide
 
 CHUNK_FILMS = 16
@@ -94,13 +95,6 @@ def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
         yield from films or [argument]
 
 
-def softmax(logits: NDArray[np.float32], *, temperature: float) -> NDArray[np.float64]:
-    """Return probabilities, float64 (N, K), of logits divided by a temperature."""
-    scaled = logits.astype(np.float64) / temperature
-    exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
-
-
 def _read(path: Path, side_px: int) -> NDArray[np.uint8] | InputError:
     try:
         if path.is_dir():
@@ -116,7 +110,8 @@ def _score_chunk(
     readable = [film for film in films if not isinstance(film, InputError)]
     if readable:
         scores: NetworkScores = network(np.stack(readable))
-        answers = iter(zip(softmax(scores.logits, temperature=temperature), scores.cam, strict=True))
+        calibrated = scale(scores.logits.astype(np.float64), temperature)
+        answers = iter(zip(calibrated, scores.cam, strict=True))
     for path, film in zip(paths, films, strict=True):
         if isinstance(film, InputError):
             yield Prediction(str(path), None, None, f"{film.code}: {film}")
