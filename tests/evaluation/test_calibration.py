@@ -113,3 +113,10 @@ def test_bins_take_their_upper_edge_and_the_ends():
         if point.films
     ]
     assert filled == [5, 14]
+
+
+def test_scaling_stands_large_logits():
+    values = scale(np.array([[1000.0, 0.0, -1000.0], [3.0, 3.0, 3.0]]), 0.5)
+    assert values[0].tolist() == [1.0, 0.0, 0.0]
+    assert values[1].tolist() == pytest.approx([1 / 3] * 3)
+    assert values.dtype == np.float64
