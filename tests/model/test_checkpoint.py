@@ -124,6 +124,7 @@ def test_other_class_order_is_refused(checkpoint: dict, tmp_path: Path):
 def test_weights_of_another_architecture_are_refused(checkpoint: dict):
     checkpoint["settings"]["model"]["architecture"] = "test_resnet"
     with pytest.raises(
-        CheckpointError, match="do not fit the architecture test_resnet .*another architecture"
+        CheckpointError,
+        match="of another shape for test_resnet .*another architecture",
     ):
         load_classifier(checkpoint, name="x.pt")

@@ -130,7 +130,7 @@ def load_state(network: FilmClassifier, state: dict[str, Tensor], *, name: str, 
     ]
     if wrong:
         raise CheckpointError(
-            f"{name}: {len(wrong)} of {len(expected)} tensors do not fit the architecture {architecture}"
+            f"{name}: {len(wrong)} tensors are missing, unknown or of another shape for {architecture}"
             f" (first: {wrong[0]}). Its weights are of another architecture than its settings say: take the"
             " file as `hilum train` or `hilum register` wrote it."
         )
