@@ -223,6 +223,8 @@ def write_page() -> str:
         *made["commands"],
         "```",
         "",
+        made["how_chosen"],
+        "",
     ]
     titles = {"external": "The unseen site first: sakha_tb, never in training", "test": "Test split"}
     for label in sorted(reports, key=list(titles).index):
