@@ -17,10 +17,12 @@ RUNNING_ORDER = (
     "imaging",
     "data",
     "data/phantom",
+    "audit",
     "model",
     "training",
     "evaluation",
     "explain",
+    "robustness",
     "registry",
     "inference",
 )
@@ -39,7 +41,7 @@ def make_map() -> str:
     for package in RUNNING_ORDER:
         lines.append(f"{package}/  {first_line(root / package / '__init__.py')}")
         modules = sorted(path for path in (root / package).glob("*.py") if path.name != "__init__.py")
-        width = max(len(path.name) for path in modules)
+        width = max((len(path.name) for path in modules), default=0)
         lines += [f"  {path.name:<{width}}  {first_line(path)}" for path in modules]
     return "\n".join([*lines, "```"])
 

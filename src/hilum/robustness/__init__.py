@@ -1,0 +1,1 @@
+"""How a trained model holds up: corrupted films, adversarial ones, other sites."""
