@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from hilum.domain.findings import CLASS_NAMES
 def numbered_films(count: int, side: int = 8) -> Films:
     """Film i is grey value i all over, so that a batch tells which films it holds."""
     pixels = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, side, side).contiguous()
-    return Films(pixels, torch.arange(count) % 3, None)
+    return Films(pixels, torch.arange(count) % 3, pd.DataFrame({"source": ["unknown"] * count}))
 
 
 def loader(count: int, batch: int, *, rank: int = 0, world: int = 1, seed: int = 42, still: bool = True):

@@ -53,3 +53,29 @@ def test_gamma_is_ignored_by_cross_entropy():
     assert float(total / normalizer) == pytest.approx(
         float(functional.cross_entropy(logits, targets)), rel=1e-6
     )
+
+
+def test_two_step_loss_by_hand():
+    settings = LossSettings(name="two_step", label_smoothing=0.0, kind_weight=0.5)
+    loss = ClassificationLoss(settings, COUNTS)
+    p = torch.tensor([[0.7, 0.2, 0.1]])
+    normal, _ = loss(torch.log(p), torch.tensor([[1.0, 0.0, 0.0]]))
+    assert float(normal) == pytest.approx(-np.log(0.7), rel=1e-5)
+    tuberculosis, normalizer = loss(torch.log(p), torch.tensor([[0.0, 0.0, 1.0]]))
+    assert float(tuberculosis) == pytest.approx(-np.log(0.3) - 0.5 * np.log(0.1 / 0.3), rel=1e-5)
+    assert float(normalizer) == 1.0
+
+
+def test_two_step_without_kind_cannot_tell_the_diseases_apart():
+    loss = ClassificationLoss(LossSettings(name="two_step", kind_weight=0.0), COUNTS)
+    logits = torch.tensor([[0.3, 1.2, -0.4]], requires_grad=True)
+    total, _ = loss(logits, torch.tensor([[0.0, 1.0, 0.0]]))
+    other, _ = loss(logits, torch.tensor([[0.0, 0.0, 1.0]]))
+    assert float(total.detach()) == pytest.approx(float(other.detach()))
+
+
+def test_two_step_smoothing_splits_evenly_within_each_question():
+    loss = ClassificationLoss(LossSettings(name="two_step", label_smoothing=0.2, kind_weight=1.0), COUNTS)
+    logits = torch.log(torch.tensor([[0.5, 0.4, 0.1]]))
+    total, _ = loss(logits, torch.tensor([[0.0, 1.0, 0.0]]))
+    assert float(total) == pytest.approx(-np.log(0.5) - 0.9 * np.log(0.8) - 0.1 * np.log(0.2), rel=1e-5)

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,6 +11,10 @@ from hilum.model.classifier import FilmClassifier
 from hilum.training.averaging import WeightAverage
 
 STILL = Augmentation(horizontal_flip=False, rotation=False, color_jitter=False, affine=False)
+
+
+def one_source(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"source": ["unknown"] * count})
 
 
 @pytest.fixture
@@ -23,7 +28,9 @@ def network(tiny_config: TrainConfig) -> FilmClassifier:
 def loader() -> TrainLoader:
     generator = torch.Generator().manual_seed(3)
     pixels = torch.randint(0, 256, (24, 1, 64, 64), dtype=torch.uint8, generator=generator)
-    return TrainLoader(Films(pixels, torch.arange(24) % 3, None), batch_size=8, augmentation=STILL, seed=1)
+    return TrainLoader(
+        Films(pixels, torch.arange(24) % 3, one_source(24)), batch_size=8, augmentation=STILL, seed=1
+    )
 
 
 def shifted(network: FilmClassifier, values: list[float]) -> Iterator[FilmClassifier]:

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -16,11 +17,17 @@ STILL = Augmentation(horizontal_flip=False, rotation=False, color_jitter=False, 
 COUNTS = np.array([40, 20, 10])
 
 
+def one_source(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"source": ["unknown"] * count})
+
+
 @pytest.fixture
 def films() -> Films:
     generator = torch.Generator().manual_seed(3)
     pixels = torch.randint(0, 256, (70, 1, 64, 64), dtype=torch.uint8, generator=generator)
-    return Films(pixels, torch.arange(3).repeat_interleave(torch.from_numpy(COUNTS)), None)
+    return Films(
+        pixels, torch.arange(3).repeat_interleave(torch.from_numpy(COUNTS)), one_source(int(COUNTS.sum()))
+    )
 
 
 @pytest.fixture
@@ -113,7 +120,7 @@ def test_a_training_step_equals_plain_torch(trainer: Trainer, films: Films, tiny
 
 
 def test_an_undefined_class_counts_as_zero_f1(trainer: Trainer, films: Films):
-    few = Films(films.pixels[:40], films.labels[:40], None)  # normal films only
+    few = Films(films.pixels[:40], films.labels[:40], one_source(40))  # normal films only
     with torch.no_grad():
         predicted = trainer.network.eval()(few.pixels).argmax(1)
     expected = f1_score(few.labels, predicted, average="macro", labels=[0, 1, 2], zero_division=0)

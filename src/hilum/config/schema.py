@@ -28,6 +28,17 @@ class Preprocessing(Section):
     """Channel mean and deviation: those the pretrained weights were made with, ImageNet's, or 0.5."""
     color_mode: Literal["rgb"] = "rgb"
     """The grey film is repeated over the three channels that pretrained stems expect."""
+    border_crop: Annotated[float, Field(ge=0, le=0.25)] = 0.0
+    """Share of the side cut off at each edge: letters and collimator borders tell the source."""
+    effective_resolution: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Every film is first brought down to this side, px, so that sharpness tells nothing; 0 is off."""
+    standardization: Literal["none", "film", "local"] = "none"
+    """film: each film to one mean and deviation; local: to those of its neighbourhood, which also evens
+    out exposure across the film."""
+    inpaint_markers: bool = False
+    """Paint over burned-in letters near the edge from what surrounds them."""
+    lung_crop: bool = False
+    """Cut the film to the box of its lungs where believable ones are found."""
 
 
 class DataSettings(Section):
@@ -58,6 +69,18 @@ class Augmentation(Section):
     scale: tuple[Positive, Positive] = (0.9, 1.1)
     translate: Probability = 0.05
     """Largest shift as a share of the side."""
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest change of the aspect ratio, natural logarithm: sources differ in how films were squared."""
+    gamma: Annotated[float, Field(ge=0, lt=2)] = 0.0
+    """Largest natural logarithm of the exponent that grey values in [0, 1] are raised to."""
+    coarsening: Probability = 0.0
+    """Share of films that are shrunk to 50 to 100 % and enlarged again."""
+    noise: NonNegative = 0.0
+    """Largest deviation of Gaussian noise, grey levels."""
+    erasing: Probability = 0.0
+    """Share of films of which a square of a quarter of the side is made an even grey."""
+    amplitude_mixing: Probability = 0.0
+    """Share of films whose Fourier amplitudes are mixed with another source's (Xu et al., CVPR 2021)."""
     mixup_alpha: NonNegative = 0.0
     """Beta(alpha, alpha) of Mixup (Zhang et al., ICLR 2018); 0 is off."""
     cutmix_alpha: NonNegative = 0.0
@@ -80,10 +103,13 @@ class ModelSettings(Section):
 class LossSettings(Section):
     """Report Table 7."""
 
-    name: Literal["cross_entropy", "focal"] = "cross_entropy"
+    name: Literal["cross_entropy", "focal", "two_step"] = "cross_entropy"
+    """two_step asks apart whether a film is normal and, of those that are not, which disease it is."""
     class_weights: Literal["inverse_frequency", "none"] = "inverse_frequency"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     focal_gamma: NonNegative = 2.0
+    kind_weight: NonNegative = 0.3
+    """Of two_step: weight of the question which disease, beside 1 for the question whether."""
 
 
 class OptimizerSettings(Section):
@@ -124,6 +150,9 @@ class TrainingSettings(Section):
     batch_size: Annotated[int, Field(ge=2)] = 32
     """Films per optimiser step over all processes together."""
     epochs: Annotated[int, Field(ge=1)] = 50
+    sampling: Literal["shuffled", "balanced", "one_source"] = "shuffled"
+    """balanced: every class of every source equally often; one_source: each batch from a single source,
+    half of it normal, so that nothing that differs between sources helps to tell the classes."""
     mixed_precision: bool = True
     """fp16 on CUDA, bf16 on the CPU, off on MPS where unsupported."""
     gradient_clipping_max_norm: Positive = 1.0

@@ -18,6 +18,7 @@ from torch import Tensor
 from hilum.config.schema import Augmentation
 from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
 from hilum.data.ingest import Dataset
+from hilum.data.sampling import make_sampler
 from hilum.domain.findings import CLASS_NAMES
 
 _ORDER_STREAM = 0
@@ -35,6 +36,10 @@ class Films:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def sources(self) -> Tensor:
+        """Return int64 (N,): the number of each film's source, in alphabetic order of the names."""
+        return torch.from_numpy(pd.factorize(self.rows["source"], sort=True)[0].astype(np.int64))
 
     def class_counts(self) -> NDArray[np.int64]:
         """Return int64 (K,): films per class in the order of CLASS_NAMES."""
@@ -72,6 +77,7 @@ class TrainLoader:
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
+        sampling: str = "shuffled",
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -79,6 +85,8 @@ class TrainLoader:
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
+        self.sources = films.sources()
+        self._draw_order = make_sampler(sampling, films.labels, self.sources, batch_size=batch_size)
         self.rank = rank
         self.world_size = world_size
 
@@ -89,13 +97,14 @@ class TrainLoader:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; a last batch too small for batch normalisation is left out."""
-        count = len(self.films)
-        order = torch.randperm(count, generator=epoch_generator(self.seed, epoch, stream=_ORDER_STREAM))
-        draw = draw_epoch(count, self.augmentation, epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM))
+        order = self._draw_order(epoch_generator(self.seed, epoch, stream=_ORDER_STREAM))
+        generator = epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM)
+        draw = draw_epoch(len(self.films), self.augmentation, generator, sources=self.sources)
         for step in range(self.batches_per_epoch()):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield self._make_batch(index[self.rank :: self.world_size], draw)
 
     def _make_batch(self, index: Tensor, draw: EpochDraw) -> Batch:
-        films = augment_batch(self.films.pixels[index], draw, index)
+        partners = self.films.pixels[draw.partner[index]] if self.augmentation.amplitude_mixing else None
+        films = augment_batch(self.films.pixels[index], draw, index, partners=partners)
         return Batch(films, self.films.labels[index])

@@ -1,7 +1,8 @@
 """Backbone, pooling and the report's head (Table 6) as one network that takes grey films.
 
-BatchNorm, Dropout(0.3), Linear(256), ReLU, BatchNorm, Dropout(0.15), Linear(3). Normalisation to the
-backbone's input statistics is part of the network, so there is one place where it happens.
+BatchNorm, Dropout(0.3), Linear(256), ReLU, BatchNorm, Dropout(0.15), Linear(3). Everything between the
+resized film and the backbone (`hilum.model.standardize`, then the backbone's input statistics) is part of the
+network, so there is one place where it happens and the exported graph has it inside.
 """
 
 from typing import Any, NamedTuple, Self
@@ -13,6 +14,7 @@ from hilum.config.schema import ModelSettings, Preprocessing
 from hilum.domain.findings import CLASS_NAMES
 from hilum.model.attention import class_activation_maps, norm_scale, score_gradients
 from hilum.model.backbone import Backbone
+from hilum.model.standardize import FilmStandardizer
 
 _GREY_MAX = 255.0
 _INPUT_STATISTICS = {
@@ -55,6 +57,7 @@ class FilmClassifier(nn.Module):
             nn.Dropout(settings.dropout / 2),
             nn.Linear(settings.hidden_features, len(CLASS_NAMES)),
         )
+        self.standardizer = FilmStandardizer(preprocessing)
         mean, std = _INPUT_STATISTICS.get(preprocessing.normalization, (backbone.mean, backbone.std))
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
@@ -66,7 +69,8 @@ class FilmClassifier(nn.Module):
 
     def extract_features(self, films: Tensor) -> Tensor:
         """Return the last feature map (B, C, h, w); without gradient while the backbone is frozen."""
-        inputs = (films.float() / _GREY_MAX - self.mean) / self.std  # (B, 1, H, W) -> (B, 3, H, W)
+        grey = self.standardizer(films.float()) / _GREY_MAX
+        inputs = (grey - self.mean) / self.std  # (B, 1, H, W) -> (B, 3, H, W)
         # A frozen backbone is run without gradient rather than by requires_grad: DDP fixes at construction
         # which parameters take part.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_backbone_frozen):

@@ -78,6 +78,7 @@ def prepare_run(
         batch_size=config.training.batch_size,
         augmentation=config.augmentation,
         seed=config.reproducibility.seed,
+        sampling=config.training.sampling,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )

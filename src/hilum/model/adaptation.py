@@ -1,0 +1,52 @@
+"""Batch normalisation statistics of a site's own films, without their labels.
+
+A network that was trained on batches of one source each (`training.sampling: one_source`) has only ever
+seen features centred within a site. The statistics of a new site's films put it back into that position:
+scores are then centred for that site too, and the cut-off carries over, provided that the unlabelled films
+hold normal and abnormal ones in some such mixture as the training batches did.
+
+References
+----------
+Li et al., "Revisiting batch normalization for practical domain adaptation", 2016 (AdaBN); Schneider et al.,
+"Improving robustness against common corruptions by covariate shift adaptation", NeurIPS 2020, eq. 1.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hilum.model.classifier import FilmClassifier
+
+_BATCH_FILMS = 64
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+@torch.no_grad()
+def adapt_statistics(network: FilmClassifier, films: NDArray[np.uint8]) -> FilmClassifier:
+    """Return a copy of a network whose normalisation statistics are those of `films`.
+
+    Films pass in batches, each normalised by its own statistics as in training; a layer's statistics become
+    the mean over the batches.
+
+    Parameters
+    ----------
+    films
+        uint8 (N, side, side), at least 2, in no particular order of findings.
+    """
+    device = next(network.parameters()).device
+    adapted = copy.deepcopy(network).eval()
+    norms = [module for module in adapted.modules() if isinstance(module, _NORMS)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+        norm.train()
+    parts = np.array_split(films, max(1, round(len(films) / _BATCH_FILMS)))  # equal, so that the mean is fair
+    for part in parts:
+        adapted(torch.from_numpy(part.copy()).unsqueeze(1).to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return adapted.eval()
