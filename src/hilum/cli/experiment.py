@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,6 +61,37 @@ def tune(
     _print_facts(result.to_facts(), as_json=as_json)
 
 
+def leave_one_out(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder for the folds.")] = Path("leave-one-out"),
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train without each source in turn and measure the model on it as on a new site."""
+    from hilum.config.load import load_config
+    from hilum.evaluation.inputs import read_scored_films
+    from hilum.evaluation.record import to_plain
+    from hilum.evaluation.unseen_site import measure_site
+    from hilum.robustness.leave_one_out import run_leave_one_out
+    from hilum.training.run import run_training
+
+    result = run_leave_one_out(
+        load_config(config, overrides=settings or ()),
+        data,
+        out,
+        train=lambda fold, table, folder: run_training(fold, table, folder, resume=True).folder.best_model,
+        measure=lambda rows: to_plain(measure_site(read_scored_films(rows))),  # type: ignore[arg-type,return-value]
+    )
+    if as_json:
+        print(result.file.read_text(encoding="utf-8"))
+        return
+    for source, fold in result.folds.items():
+        for how in ("plain", "adapted"):
+            print(f"without {source}, {how}: {_describe_site(fold[how])}")
+    print(f"figures: {result.file}")
+
+
 def evaluate(
     data: DataOption,
     model: Annotated[
@@ -101,6 +132,17 @@ def register(
     print(bundle.folder)
 
 
+def _describe_site(site: Any) -> str:
+    figures = (f"{name} {_describe_measure(site[name])}" for name in ("auroc", "sensitivity", "specificity"))
+    return f"{', '.join(figures)} ({site['films']} films, {site['sick']} sick)"
+
+
+def _describe_measure(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return f"undefined ({figure['reason']})"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
 def _print_facts(facts: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -110,4 +152,4 @@ def _print_facts(facts: dict[str, object], *, as_json: bool) -> None:
             print(f"{name:<{width}}  {value}")
 
 
-COMMANDS = (train, tune, evaluate, register)
+COMMANDS = (train, tune, leave_one_out, evaluate, register)

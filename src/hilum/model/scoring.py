@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
+from hilum.model.adaptation import adapt_statistics
 from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
 from hilum.model.classifier import FilmClassifier
 from hilum.model.device import pick_device
@@ -62,6 +63,14 @@ class Scorer:
         network, config = load_classifier(checkpoint, name=str(path))
         history = {**checkpoint["history"], "best_epoch": checkpoint["epoch"]}
         return cls(network, config, provenance=checkpoint["provenance"], history=history)
+
+    def adapt_to(self, films: NDArray[np.uint8]) -> "Scorer":
+        """Return a scorer whose normalisation statistics are those of a site's films, uint8 (N, side, side).
+
+        See `hilum.model.adaptation` for what the films must be like.
+        """
+        adapted = adapt_statistics(self._network, films)
+        return Scorer(adapted, self.config, provenance=self.provenance, history=self.history)
 
     @torch.inference_mode()
     def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:

@@ -1,0 +1,68 @@
+"""Whether sick films can be told from normal ones at a site the model never saw, and at which cut-off.
+
+The score is P(abnormal) = 1 - P(Normal): which disease it is goes with the source wherever no source holds
+both, so it is not asked here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.domain.thresholds import BOOTSTRAP_RESAMPLES
+from hilum.evaluation.discrimination import auroc_basis, ratio, weighted_auroc
+from hilum.evaluation.inputs import FloatArray, ScoredFilms
+from hilum.evaluation.intervals import measure, rate_basis
+from hilum.evaluation.measure import Measure
+
+_NORMAL = CLASS_NAMES.index(Finding.NORMAL)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteScores:
+    """Sick against normal at one site; `sensitivity` and `specificity` hold at `cutoff` (log odds)."""
+
+    films: int
+    sick: int
+    auroc: Measure
+    cutoff: float
+    sensitivity: Measure
+    specificity: Measure
+
+
+def abnormal_log_odds(logits: FloatArray) -> FloatArray:
+    """Return log P(abnormal) - log P(Normal), float64 (N,), of logits (N, K)."""
+    diseases = np.delete(np.asarray(logits, np.float64), _NORMAL, axis=1)
+    return np.asarray(logsumexp(diseases, axis=1) - logits[:, _NORMAL])
+
+
+def measure_site(
+    films: ScoredFilms, *, cutoff: float = 0.0, resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
+) -> SiteScores:
+    """Measure one site's films, with intervals by bootstrap over patients.
+
+    Parameters
+    ----------
+    cutoff
+        Log odds from which on a film is called abnormal; 0 is P(abnormal) = 0.5.
+    """
+    scores, sick = abnormal_log_odds(films.logits), films.labels != _NORMAL
+    called = scores >= cutoff
+
+    def figures(weights: FloatArray) -> dict[str, FloatArray]:
+        return {
+            "auroc": weighted_auroc(scores, sick, weights),
+            "sensitivity": ratio(weights @ (called & sick), weights @ sick),
+            "specificity": ratio(weights @ (~called & ~sick), weights @ ~sick),
+        }
+
+    bases = {
+        "auroc": auroc_basis(sick, ~sick, films.patients, reason="the site has films of one kind only"),
+        "sensitivity": rate_basis(called, sick, films.patients, reason="the site has no sick film"),
+        "specificity": rate_basis(~called, ~sick, films.patients, reason="the site has no normal film"),
+    }
+    found = measure(figures, films.patients, bases, resamples=resamples, seed=seed)
+    return SiteScores(
+        len(films), int(sick.sum()), found["auroc"], cutoff, found["sensitivity"], found["specificity"]
+    )
