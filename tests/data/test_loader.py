@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from hilum.config.schema import Augmentation, TrainConfig
+from hilum.config.schema import Augmentation, Preprocessing, TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.loader import Batch, Films, TrainLoader, load_split
 from hilum.domain.errors import EmptyDataset
@@ -39,7 +39,7 @@ def dataset(tiny_data: Path, tiny_config: TrainConfig) -> Dataset:
 
 
 def test_split_has_the_manifests_films_in_its_order(dataset: Dataset):
-    films = load_split(dataset, "val")
+    films = load_split(dataset, "val", Preprocessing())
     assert len(films) == 12
     assert films.pixels.shape == (12, 1, 64, 64)
     assert films.rows["path"].tolist()[0] == "val/Normal/film_000.png"
@@ -53,14 +53,14 @@ def test_split_has_the_manifests_films_in_its_order(dataset: Dataset):
 def test_excluded_films_are_not_loaded(dataset: Dataset):
     manifest = dataset.manifest.copy()
     manifest.loc[manifest["path"] == "val/Normal/film_001.png", "excluded"] = "unreadable_image: x"
-    films = load_split(Dataset(dataset.root, manifest, dataset.pixels), "val")
+    films = load_split(Dataset(dataset.root, manifest, dataset.pixels), "val", Preprocessing())
     assert films.class_counts().tolist() == [3, 4, 4]
-    assert torch.equal(films.pixels[1], load_split(dataset, "val").pixels[2])
+    assert torch.equal(films.pixels[1], load_split(dataset, "val", Preprocessing()).pixels[2])
 
 
 def test_missing_split_is_refused(dataset: Dataset):
     with pytest.raises(EmptyDataset, match="split 'external' has no usable film"):
-        load_split(dataset, "external")
+        load_split(dataset, "external", Preprocessing())
 
 
 def test_an_epoch_shows_every_film_once_with_its_label():

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilum.config.schema import Augmentation
+from hilum.config.schema import Augmentation, Preprocessing
 from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
 from hilum.data.ingest import Dataset
 from hilum.data.sampling import make_sampler
 from hilum.domain.findings import CLASS_NAMES
+from hilum.imaging.remedies import apply_remedies
 
 _ORDER_STREAM = 0
 _AUGMENT_STREAM = 1
@@ -54,8 +55,8 @@ class Batch:
     labels: Tensor
 
 
-def load_split(dataset: Dataset, split: str) -> Films:
-    """Return the usable films of a split.
+def load_split(dataset: Dataset, split: str, settings: Preprocessing) -> Films:
+    """Return the usable films of a split, as a model with these settings wants them.
 
     Raises
     ------
@@ -64,6 +65,7 @@ def load_split(dataset: Dataset, split: str) -> Films:
     """
     rows, pixels = dataset.select(split)
     labels = torch.tensor([CLASS_NAMES.index(label) for label in rows["label"]], dtype=torch.int64)
+    pixels = apply_remedies(pixels, settings)
     return Films(torch.from_numpy(pixels).unsqueeze(1), labels, rows)
 
 

@@ -204,3 +204,20 @@ EVEN_MAP_TOLERANCE: Final = 1e-6
 
 MIN_BILATERAL_SIDE_SHARE: Final = 0.2
 """Share of the attention inside the lungs that the weaker side holds at least when a pattern is bilateral."""
+
+
+# --- Remedies against shortcuts ------------------------------------------------------------------
+MARKER_MIN_GREY: Final = 180
+"""Grey level (of 255). The core of a burned-in letter is near white. Ours, from letters of four sources."""
+
+MARKER_MIN_CONTRAST_GREY: Final = 60
+"""Grey levels. A letter stands out this much from what surrounds it within its own size. Ours."""
+
+MARKER_MAX_SIDE_SHARE: Final = 0.10
+"""Share of the film's side. No letter is larger; a clavicle or the heart is. Ours."""
+
+MARKER_EDGE_ZONE: Final = 0.22
+"""Share of the side from the nearest edge within which letters are looked for. Ours: lungs lie inside."""
+
+LUNG_BOX_MARGIN: Final = 0.10
+"""Share of the box of the lungs that is kept around it: apices and angles lie at its edge. Ours."""

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
+from hilum.imaging.remedies import apply_remedies
 from hilum.model.adaptation import adapt_statistics
 from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
 from hilum.model.classifier import FilmClassifier
@@ -69,12 +70,13 @@ class Scorer:
 
         See `hilum.model.adaptation` for what the films must be like.
         """
-        adapted = adapt_statistics(self._network, films)
+        adapted = adapt_statistics(self._network, apply_remedies(films, self.config.preprocessing))
         return Scorer(adapted, self.config, provenance=self.provenance, history=self.history)
 
     @torch.inference_mode()
     def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:
         """Score films, uint8 (N, side, side)."""
+        films = apply_remedies(films, self.config.preprocessing)
         parts: list[list[NDArray[np.float32]]] = []
         for start in range(0, len(films), BATCH_FILMS):
             batch = torch.from_numpy(films[start : start + BATCH_FILMS].copy()).unsqueeze(1)

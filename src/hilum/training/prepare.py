@@ -67,7 +67,7 @@ def prepare_run(
     EmptyDataset, ConfigError, CheckpointError, WeightsUnavailable
         When something does not fit.
     """
-    train, val = load_split(dataset, "train"), load_split(dataset, "val")
+    train, val = (load_split(dataset, split, config.preprocessing) for split in ("train", "val"))
     loss = ClassificationLoss(config.loss, train.class_counts())
     checkpoint = read_checkpoint(start) if start is not None else None
     network, weights = _make_network(config, checkpoint)
