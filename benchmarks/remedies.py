@@ -1,7 +1,7 @@
 """What each remedy against shortcuts is worth at a site left out and at the external site.
 
-Every row is one `hilum leave-one-out` and one training on all sources, differing from the base in the settings
-named. Rows are kept in --work and not run again, so the benchmark can be stopped and gone on with; two
+Every row is one `hilum leave-one-out` and one training on all sources, differing from the base in the
+settings named. Rows are kept in --work and not run again, so the benchmark can be stopped and gone on with; two
 processes may each take some rows (--only) and share a folder.
 
     python benchmarks/remedies.py ../shared/data/cxr --work remedies [--only base,lung_crop] [--collect]
@@ -103,17 +103,15 @@ def run_row(name: str, data: Path, folder: Path, overrides: list[str]) -> None:
     described, settings = REMEDIES[name]
     options = [item for setting in (*BASE, *settings, *overrides) for item in ("--set", setting)]
     hilum = [sys.executable, "-m", "hilum"]
-    left_out = folder / "leave-one-out"
+    left_out, whole = folder / "leave-one-out", folder / "all"
     subprocess.run([*hilum, "leave-one-out", "--data", data, "--out", left_out, *options], check=True)
-    subprocess.run(
-        [*hilum, "train", "--data", data, "--out", folder / "all", "--resume", *options], check=True
-    )
+    subprocess.run([*hilum, "train", "--data", data, "--out", whole, "--resume", *options], check=True)
     row = {
         "name": name,
         "remedy": described,
         "settings": list(settings),
         "folds": json.loads((left_out / "leave_one_out.json").read_text())["folds"],
-        EXTERNAL: measure_external(folder / "all" / "models" / "best_model.pt", data),
+        EXTERNAL: measure_external(whole / "models" / "best_model.pt", data),
         "command": f"python benchmarks/remedies.py DATA --only {name}",
         "commit": current_commit(),
     }
