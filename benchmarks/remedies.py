@@ -1,8 +1,8 @@
 """What each remedy against shortcuts is worth at a site left out and at the external site.
 
 Every row is one `hilum leave-one-out` and one training on all sources, differing from the base in the
-settings named. Rows are kept in --work and not run again, so the benchmark can be stopped and gone on with; two
-processes may each take some rows (--only) and share a folder.
+settings named. Rows are kept in --work and not run again, so the benchmark can be stopped and gone on with;
+two processes may each take some rows (--only) and share a folder.
 
     python benchmarks/remedies.py ../shared/data/cxr --work remedies [--only base,lung_crop] [--collect]
 """
