@@ -1,0 +1,73 @@
+"""What the audit says: one finding, its severity and its way out.
+
+Knows nothing about how a finding is made: every probe of `hilum.audit` returns a list of these, and the
+command line, `audit.json` and `audit.html` print them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+Figure = float | int | str | None
+
+
+class Severity(StrEnum):
+    """How much a finding weighs, worst first.
+
+    A blocker makes figures measured on the data set untrue; a warning makes them doubtful; a note is
+    worth knowing.
+    """
+
+    BLOCKER = "blocker"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """One thing found in a data set.
+
+    Parameters
+    ----------
+    code
+        Stable name in kebab-case, such as ``near-duplicate-across-splits``; scripts may rely on it.
+    sentence
+        What was found, with the value, readable by a stranger.
+    advice
+        The way out.
+    films
+        Paths relative to the data root, those worth looking at first.
+    figures
+        The numbers behind the sentence, plain values by name.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+    advice: str
+    films: tuple[str, ...] = ()
+    figures: Mapping[str, Figure] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def worst_first(findings: Iterable[AuditFinding]) -> list[AuditFinding]:
+    """Sort by severity, blockers first; within one severity the given order stays."""
+    rank = {severity: index for index, severity in enumerate(Severity)}
+    return sorted(findings, key=lambda finding: rank[finding.severity])
+
+
+def has_blocker(findings: Iterable[AuditFinding]) -> bool:
+    """Tell whether any finding is a blocker."""
+    return any(finding.severity is Severity.BLOCKER for finding in findings)
+
+
+def finding_record(finding: AuditFinding) -> dict[str, object]:
+    """Return a finding as plain JSON values."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "sentence": finding.sentence,
+        "advice": finding.advice,
+        "films": list(finding.films),
+        "figures": dict(finding.figures),
+    }
