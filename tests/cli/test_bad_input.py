@@ -144,7 +144,7 @@ def test_wrong_yaml_key(hilum: Hilum, tiny_data: Path, tmp_path: Path):
     assert answer.code == 2
     message = one_line(answer.err)
     assert message.startswith(f"{config}: ")
-    assert "unknown key training.batchsize; allowed here: batch_size, epochs, mixed_precision" in message
+    assert "unknown key training.batchsize; allowed here: batch_size, epochs, sampling" in message
     assert "training.epochs: Input should be a valid integer" in message
     assert not (tmp_path / "out").exists()
 

@@ -221,3 +221,21 @@ MARKER_EDGE_ZONE: Final = 0.22
 
 LUNG_BOX_MARGIN: Final = 0.10
 """Share of the box of the lungs that is kept around it: apices and angles lie at its edge. Ours."""
+
+# --- Referral and commissioning --------------------------------------------------------------------
+CONFORMAL_MISS_RATE: Final = 0.10
+"""Share of a class's films whose prediction set may miss the class. Ours: report 12.4 asks for no number."""
+
+MAX_MISS_RATE: Final = 0.05
+"""Share of films with a disease that may go without a reader. Ours: half of what WHO's 90 % would allow."""
+
+LOW_CONFIDENCE_PROBABILITY: Final = 0.70
+"""An answer below this probability is flagged for a reader (report 12.4 asks for it, without a number; this
+is the cut-off of its confirmation scenario, Table 15)."""
+
+MIN_COMMISSIONING_FILMS: Final = 100
+"""Labelled films below which a site profile gets no cut-off of its own: the issue's 100 to 500. Ours."""
+
+MIN_ADAPTATION_FILMS: Final = 64
+"""Unlabelled films below which a site's normalisation statistics are not estimated: one training batch of
+the order that the network learned with. Ours; `benchmarks/commissioning.py` shows figures by number."""
