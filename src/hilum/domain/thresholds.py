@@ -130,8 +130,9 @@ FINGERPRINT_DCT_SIDE_PX: Final = 32
 FINGERPRINT_HASH_SIDE: Final = 8
 """Lowest frequencies kept per axis; 8 x 8 make the 64 bits (Zauner 2010, 3.2.1)."""
 
-FINGERPRINT_BAND_BITS: Final = 16
-"""Bits per band of the hash index: at most 65,536 buckets a band (Norouzi et al., CVPR 2012, 2.3)."""
+NEAR_PAIR_BLOCKS: Final = 9
+"""Blocks a hash is cut into for the search of near pairs. With 6 bits of difference 3 blocks stay whole: keys of
+21 bits, 84 of them. 8 blocks make 28 keys of 16 bits, ten times the comparisons at a million hashes."""
 
 FINGERPRINT_THUMBNAIL_SIDE_PX: Final = 32
 """Pixels of the thumbnail whose correlation decides whether two films are one."""
@@ -239,3 +240,121 @@ MIN_COMMISSIONING_FILMS: Final = 100
 MIN_ADAPTATION_FILMS: Final = 64
 """Unlabelled films below which a site's normalisation statistics are not estimated: one training batch of
 the order that the network learned with. Ours; `benchmarks/commissioning.py` shows figures by number."""
+
+# --- Robustness ----------------------------------------------------------------------------------
+# Five severities, mild to heavy: the first is barely visible, the last still readable by a person. Ours, set
+# by eye on films of four sources before any model was scored. Lengths are shares of the film's side, so that
+# one severity looks the same at every input size.
+NOISE_DEVIATIONS_GREY: Final = (3.0, 7.0, 13.0, 22.0, 35.0)
+"""Grey levels. Standard deviation of Gaussian noise per pixel."""
+
+BLUR_DEVIATION_SHARES: Final = (0.003, 0.005, 0.007, 0.011, 0.016)
+"""Share of the side. Standard deviation of a Gaussian blur; 0.016 is 3.6 pixels of 224."""
+
+JPEG_QUALITIES: Final = (75, 50, 30, 15, 8)
+"""JPEG quality (libjpeg scale, 100 best) that the film is stored at once."""
+
+CONTRAST_FACTORS: Final = (0.9, 0.75, 0.6, 0.45, 0.3)
+"""Factor on the distance of every pixel from the film's mean grey."""
+
+GAMMA_EXPONENTS: Final = (1.1, 1.3, 1.6, 2.0, 2.6)
+"""Exponent on grey / 255, or its inverse: half of the films are darkened, half brightened."""
+
+RESOLUTION_SHARES: Final = (0.75, 0.55, 0.4, 0.3, 0.2)
+"""Share of the side that is kept when the film is made small and large again."""
+
+ROTATION_DEGREES: Final = (2.0, 5.0, 9.0, 14.0, 20.0)
+"""Degrees of rotation to either side about the middle; what was outside is black."""
+
+CROP_SHARES: Final = (0.03, 0.07, 0.12, 0.18, 0.25)
+"""Share of the side lost in height and in width, split at random between opposite edges; then enlarged."""
+
+OCCLUSION_AREA_SHARES: Final = (0.005, 0.015, 0.03, 0.06, 0.1)
+"""Share of the area under one near-white square, as an implant or a coin throws it, anywhere on the film."""
+
+GRID_AMPLITUDES_GREY: Final = (2.0, 5.0, 9.0, 15.0, 24.0)
+"""Grey levels. Amplitude of the vertical stripes that a badly matched anti-scatter grid leaves."""
+
+GRID_PERIOD_SHARE: Final = 0.03
+"""Share of the side. Distance between two grid lines after sampling: 6.7 pixels of 224."""
+
+PHOTO_STRENGTHS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""Share of the full photo of a film on a light box, whose parts the next four numbers give."""
+
+PHOTO_KEYSTONE_SHARE: Final = 0.08
+"""Share of the side by which each corner moves at most when a camera is held askew."""
+
+PHOTO_VIGNETTE: Final = 0.5
+"""Share of the light lost in the corners."""
+
+PHOTO_GLARE_GREY: Final = 110.0
+"""Grey levels. Brightness of the spot of a lamp reflected in the film."""
+
+PHOTO_BLUR_SHARE: Final = 0.006
+"""Share of the side. Standard deviation of the blur of an unsteady hand."""
+
+TEXT_LINES: Final = (1, 2, 4, 6, 9)
+"""Lines of white burned-in text: corners first, then over the chest."""
+
+TEXT_HEIGHT_SHARE: Final = 0.035
+"""Share of the side. Height of a burned-in letter."""
+
+ATTACK_EPSILONS_GREY: Final = (0.5, 1.0, 2.0, 4.0)
+"""Grey levels (of 255). Largest change of any pixel by an adversarial attack; 1 is invisible."""
+
+ATTACK_STEPS: Final = 10
+"""Steps of projected gradient descent, each 2.5 epsilon / steps long (Madry et al., ICLR 2018, code)."""
+
+MILD_SEVERITY: Final = 2
+"""Highest severity that must not change answers: an everyday difference between two sites."""
+
+MODERATE_SEVERITY: Final = 3
+"""Highest severity at which a fall is a warning; above it a note."""
+
+INVISIBLE_EPSILON_GREY: Final = 1.0
+"""Grey levels up to which an attack cannot be seen; a fall there is a warning."""
+
+BLOCKING_DROP: Final = 0.10
+"""Fall of accuracy, AUROC, sensitivity or specificity that blocks, when its interval lies above. Ours."""
+
+WARNING_DROP: Final = 0.05
+"""Fall that warns, when its interval lies above. Ours: as `MAX_SOURCE_AUROC_DROP`."""
+
+# --- Audit probes: shortcuts, confounding, label noise, recovered patients --------------------------
+PROBE_FOLDS: Final = 5
+"""Folds of every cross-validated probe; a patient is in one of them."""
+
+PROBE_INVERSE_PENALTY: Final = 0.01
+"""Inverse strength of the L2 penalty of a logistic probe on standardised features. Ours: of 1 and 0.01 the one
+that carries hundreds of features on a few hundred films."""
+
+MIN_PROBE_PATIENTS: Final = 25
+"""Patients on the smaller side below which no probe is run: five per fold, and an interval wider than 0.3."""
+
+BORDER_SHARE: Final = 0.11
+"""Share of the side that counts as border. Lungs seldom reach it on a well-collimated film."""
+
+SHORTCUT_BLOCKER_AUROC: Final = 0.70
+"""Lower bound of the AUROC inside one source, without the lungs, from which a shortcut blocks: what is called
+fair discrimination (Hosmer and Lemeshow, 2000, 5.2.4)."""
+
+SHORTCUT_WARNING_AUROC: Final = 0.60
+"""Lower bound of the AUROC without the lungs from which a shortcut warns. Ours: half-way to fair."""
+
+PATCH_GRID: Final = 8
+"""Cells per side of the map of what gives a class away."""
+
+PATCH_MAX_LUNG_SHARE: Final = 0.05
+"""Mean share of lung in a cell up to which the cell lies outside the lungs."""
+
+FALSE_DISCOVERY_RATE: Final = 0.05
+"""Share of false ones among the cells of the map that are named (Benjamini and Hochberg, 1995)."""
+
+# --- Explanations tested before shown ------------------------------------------------------------
+DELETION_STEPS: Final = 10
+"""Equal portions in which the cells of a map leave the film (Petsiuk et al., BMVC 2018, 4.3, go pixel by
+pixel; a map of 49 cells has no more to say)."""
+
+DELETION_BLUR_SHARE: Final = 0.1
+"""Deviation of the Gaussian that takes a place out of a film, as a share of its side: opacities of a few
+centimetres go, the shape of the chest stays."""
