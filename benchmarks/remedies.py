@@ -29,9 +29,9 @@ EXTERNAL = "external"
 
 BASE = (
     "model.architecture=tf_efficientnet_lite0",
-    "preprocessing.image_size=160",
-    "training.epochs=4",
-    "scheduler.restart_epochs=4",
+    "preprocessing.image_size=128",
+    "training.epochs=3",
+    "scheduler.restart_epochs=3",
     "scheduler.warmup_epochs=0",
     "training.freeze_backbone_epochs=0",
     "training.backbone_lr_factor=1.0",

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from hilum.config.schema import ModelSettings, Preprocessing
-from hilum.model.adaptation import adapt_statistics
+from hilum.domain.errors import CheckpointError
+from hilum.model.adaptation import adapt_statistics, place_statistics, read_statistics
 from hilum.model.backbone import create_backbone
 from hilum.model.classifier import FilmClassifier
 
@@ -50,3 +51,20 @@ def test_network_itself_is_left_alone(network: FilmClassifier):
     assert {m.momentum for m in adapted.modules() if isinstance(m, nn.BatchNorm2d)} == {
         m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)
     }
+
+
+def test_statistics_travel_to_another_copy(network: FilmClassifier):
+    adapted = adapt_statistics(network, films())
+    placed = place_statistics(network, read_statistics(adapted))
+    batch = torch.from_numpy(films()).unsqueeze(1)
+    with torch.no_grad():
+        assert torch.equal(placed.eval()(batch), adapted(batch))
+        assert not torch.equal(network(batch), adapted(batch))
+
+
+def test_statistics_of_another_network_are_refused(network: FilmClassifier):
+    statistics = read_statistics(network)
+    name, value = next(iter(statistics.items()))
+    for wrong in ({name: value}, {**statistics, name: torch.zeros(3)}, {**statistics, "more": value}):
+        with pytest.raises(CheckpointError, match="statistics are of another network"):
+            place_statistics(network, wrong)

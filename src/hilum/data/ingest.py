@@ -111,7 +111,7 @@ def read_dataset(
         If folder, table and labels contradict each other.
     """
     root, rows = find_films(data)
-    films, reasons = _decode_all(root, rows["path"].tolist(), cache, progress)
+    films, reasons = decode_all(root, rows["path"].tolist(), cache, progress)
     found = [
         (film.sha256, film.facts.width, film.facts.height, film.facts.format) if film else (None,) * 4
         for film in films
@@ -247,9 +247,11 @@ def _join_metadata(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
     return frame
 
 
-def _decode_all(
+def decode_all(
     root: Path, paths: list[str], cache: PixelCache, progress: Progress | None
 ) -> tuple[list[CachedFilm | None], list[str | None]]:
+    """Decode films in parallel: for each path the film, or why it cannot be used."""
+
     def read(path: str) -> tuple[CachedFilm | None, str | None]:
         try:
             return cache.read_film(root / path, name=path), None

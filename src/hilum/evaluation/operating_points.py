@@ -197,7 +197,7 @@ def assess_target(
     labels, probabilities = test
     true, called = labels == position, probabilities[:, position] >= cutoff
     sensitivity, specificity, _ = _rates(called, true, patients, disease, resamples=resamples, seed=seed)
-    verdict, reason = _judge(disease, sensitivity, specificity)
+    verdict, reason = judge_target(disease, sensitivity, specificity)
     others = known[~known_labels]
     return TargetResult(
         disease=disease,
@@ -228,7 +228,8 @@ def films_needed(rate: float, target: float) -> int | None:
     return low
 
 
-def _judge(disease: str, sensitivity: Measure, specificity: Measure) -> tuple[Verdict, str]:
+def judge_target(disease: str, sensitivity: Measure, specificity: Measure) -> tuple[Verdict, str]:
+    """Judge two rates against WHO's triage target, with the reason and what a proof would take."""
     aims = (
         ("sensitivity", f"{disease} film(s)", sensitivity, WHO_TRIAGE_MIN_SENSITIVITY),
         ("specificity", f"film(s) without {disease}", specificity, WHO_TRIAGE_MIN_SPECIFICITY),

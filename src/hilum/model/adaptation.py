@@ -12,12 +12,14 @@ Li et al., "Revisiting batch normalization for practical domain adaptation", 201
 """
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from hilum.domain.errors import CheckpointError
 from hilum.model.classifier import FilmClassifier
 
 _BATCH_FILMS = 64
@@ -50,3 +52,34 @@ def adapt_statistics(network: FilmClassifier, films: NDArray[np.uint8]) -> FilmC
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return adapted.eval()
+
+
+def read_statistics(network: FilmClassifier) -> dict[str, Tensor]:
+    """Return the normalisation statistics of a network by the names of its state."""
+    names = _statistics_names(network)
+    return {name: value for name, value in network.state_dict().items() if name in names}
+
+
+def place_statistics(network: FilmClassifier, statistics: Mapping[str, Tensor]) -> FilmClassifier:
+    """Return a copy of a network with the statistics that `read_statistics` gave of another copy.
+
+    Raises
+    ------
+    CheckpointError
+        If they are of another network.
+    """
+    placed = copy.deepcopy(network)
+    state = placed.state_dict()
+    fits = {name: value.shape for name, value in statistics.items()} == {
+        name: state[name].shape for name in _statistics_names(network)
+    }
+    if not fits:
+        raise CheckpointError("the site's statistics are of another network. Commission the site again.")
+    placed.load_state_dict({**state, **statistics})
+    return placed
+
+
+def _statistics_names(network: FilmClassifier) -> set[str]:
+    norms = (name for name, module in network.named_modules() if isinstance(module, _NORMS))
+    kinds = ("running_mean", "running_var", "num_batches_tracked")
+    return {f"{norm}.{kind}" for norm in norms for kind in kinds}

@@ -4,7 +4,7 @@ Always float32 and in inference mode, in batches: a film's scores do not depend 
 to rounding, on its neighbours in the batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
 from hilum.imaging.remedies import apply_remedies
-from hilum.model.adaptation import adapt_statistics
+from hilum.model.adaptation import adapt_statistics, place_statistics, read_statistics
 from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
 from hilum.model.classifier import FilmClassifier
 from hilum.model.device import pick_device
@@ -65,13 +65,34 @@ class Scorer:
         history = {**checkpoint["history"], "best_epoch": checkpoint["epoch"]}
         return cls(network, config, provenance=checkpoint["provenance"], history=history)
 
+    @property
+    def network(self) -> FilmClassifier:
+        """The network in inference mode, on its device, for what needs its gradient; films go in after remedies."""
+        return self._network
+
     def adapt_to(self, films: NDArray[np.uint8]) -> "Scorer":
         """Return a scorer whose normalisation statistics are those of a site's films, uint8 (N, side, side).
 
         See `hilum.model.adaptation` for what the films must be like.
         """
-        adapted = adapt_statistics(self._network, apply_remedies(films, self.config.preprocessing))
-        return Scorer(adapted, self.config, provenance=self.provenance, history=self.history)
+        return self._with(adapt_statistics(self._network, apply_remedies(films, self.config.preprocessing)))
+
+    def statistics(self) -> dict[str, torch.Tensor]:
+        """Return the normalisation statistics, on the CPU, for `with_statistics` of the same model."""
+        return {name: value.cpu().contiguous() for name, value in read_statistics(self._network).items()}
+
+    def with_statistics(self, statistics: Mapping[str, torch.Tensor]) -> "Scorer":
+        """Return a scorer with statistics kept from `adapt_to`.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of another model.
+        """
+        return self._with(place_statistics(self._network, statistics))
+
+    def _with(self, network: FilmClassifier) -> "Scorer":
+        return Scorer(network, self.config, provenance=self.provenance, history=self.history)
 
     @torch.inference_mode()
     def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:

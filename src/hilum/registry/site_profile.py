@@ -1,0 +1,111 @@
+"""What one site needs beside a model: its normalisation statistics, cut-off and the diseases in question.
+
+    site.json                what was measured with the site's films, and the model that it holds for
+    statistics.safetensors   normalisation statistics of the site's films
+
+A profile belongs to one model, by the hash of its weights: with any other it is refused.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from hilum.domain.errors import CheckpointError
+
+PROFILE_FILE = "site.json"
+STATISTICS_FILE = "statistics.safetensors"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteProfile:
+    """A verified profile: `facts` is the content of site.json."""
+
+    facts: Mapping[str, Any]
+    statistics: Mapping[str, Tensor]
+
+    @property
+    def name(self) -> str:
+        """Of the site."""
+        return str(self.facts["site"])
+
+    @property
+    def diseases(self) -> tuple[str, ...]:
+        """Which diseases are in question at the site."""
+        return tuple(self.facts["diseases"])
+
+    @property
+    def cutoff(self) -> float:
+        """Log odds from which a film is called sick: the local one where labels allowed it."""
+        point = self.facts["local"] or {"cutoff": 0.0}
+        return float(point["cutoff"])
+
+
+def write_site_profile(folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, Tensor]) -> None:
+    """Write a profile in one step; an earlier one in the folder is replaced.
+
+    Parameters
+    ----------
+    facts
+        JSON of site, weights_sha256, diseases, local, recalibration, referral and what else is to be told.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds something else.
+    """
+    if folder.exists() and not (folder / PROFILE_FILE).is_file() and any(folder.iterdir()):
+        raise CheckpointError(f"{folder}: holds something other than a site profile. Name another folder.")
+    tensors = save(dict(statistics))
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **facts,
+        "statistics_sha256": hashlib.sha256(tensors).hexdigest(),
+    }
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    building.mkdir(parents=True)
+    try:
+        (building / STATISTICS_FILE).write_bytes(tensors)
+        (building / PROFILE_FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def read_site_profile(folder: Path, *, weights_sha256: str) -> SiteProfile:
+    """Read a profile and check that it is whole and of this model.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not one, was changed, or is of other weights.
+    """
+    way_out = "Make it with `hilum commission`."
+    try:
+        facts = json.loads((folder / PROFILE_FILE).read_text(encoding="utf-8"))
+        tensors = (folder / STATISTICS_FILE).read_bytes()
+        told, version, model = facts["statistics_sha256"], facts["schema_version"], facts["weights_sha256"]
+        statistics = load(tensors)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: is not a site profile, or is damaged. {way_out}") from error
+    if hashlib.sha256(tensors).hexdigest() != told:
+        raise CheckpointError(f"{folder}: {STATISTICS_FILE} was changed after it was written. {way_out}")
+    if version != SCHEMA_VERSION:
+        raise CheckpointError(f"{folder}: was written by another version of hilum. {way_out}")
+    if model != weights_sha256:
+        raise CheckpointError(
+            f"{folder}: is a profile for weights {model[:12]}, this model has {weights_sha256[:12]}."
+            " Commission the site again with this model."
+        )
+    return SiteProfile(facts, statistics)
