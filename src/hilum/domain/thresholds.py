@@ -358,3 +358,8 @@ pixel; a map of 49 cells has no more to say)."""
 DELETION_BLUR_SHARE: Final = 0.1
 """Deviation of the Gaussian that takes a place out of a film, as a share of its side: opacities of a few
 centimetres go, the shape of the chest stays."""
+
+MAX_RANDOMIZED_RANK_CORRELATION: Final = 0.5
+"""Mean |Spearman| of a model's maps with those of networks that learned nothing, up to which the maps depend
+on what was learned. Ours: an edge detector reaches 1.0, unrelated maps of 49 cells about 0.12, and films of
+one pose have something in common whatever the weights."""

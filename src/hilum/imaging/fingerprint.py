@@ -5,23 +5,21 @@ re-encoded, resized or slightly re-windowed. Knows nothing about labels or split
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.thresholds import (
-    DUPLICATE_MAX_HASH_BITS,
     DUPLICATE_MIN_CORRELATION,
-    FINGERPRINT_BAND_BITS,
     FINGERPRINT_DCT_SIDE_PX,
     FINGERPRINT_HASH_SIDE,
     FINGERPRINT_THUMBNAIL_SIDE_PX,
 )
+from hilum.imaging.near_pairs import find_near_pairs
 
-HASH_BITS = FINGERPRINT_HASH_SIDE**2
+_PAIRS_AT_ONCE = 8_192  # 64 MB of thumbnails
 
 
 def content_sha256(data: bytes) -> str:
@@ -85,8 +83,8 @@ def duplicate_clusters(hashes: Sequence[int], thumbnails: NDArray[np.float32]) -
 
     Two films are one when their hashes differ in at most `DUPLICATE_MAX_HASH_BITS` bits **and** their
     thumbnails correlate at least `DUPLICATE_MIN_CORRELATION`; groups are closed by single linkage.
-    Candidates come from buckets of hash bands, so the cost grows with the number of near pairs
-    rather than with N**2.
+    Candidates come from `find_near_pairs`, so the cost grows with the number of near pairs rather than
+    with N**2.
 
     Parameters
     ----------
@@ -107,11 +105,33 @@ def duplicate_clusters(hashes: Sequence[int], thumbnails: NDArray[np.float32]) -
     if len(hashes) != len(thumbnails):
         raise ValueError(f"{len(hashes)} hashes but {len(thumbnails)} thumbnails; need one of each per film")
     parent = list(range(len(hashes)))
-    for first, second in _near_pairs(hashes):
-        if float(np.vdot(thumbnails[first], thumbnails[second])) >= DUPLICATE_MIN_CORRELATION:
-            parent[_root(parent, second)] = _root(parent, first)
+    pairs = find_near_pairs(np.array(hashes, dtype=np.uint64))
+    correlation = correlate_pairs(thumbnails, pairs.first, pairs.second)
+    same = correlation >= DUPLICATE_MIN_CORRELATION
+    for first, second in zip(pairs.first[same].tolist(), pairs.second[same].tolist(), strict=True):
+        parent[_root(parent, second)] = _root(parent, first)
     numbers: dict[int, int] = {}
     return [numbers.setdefault(_root(parent, index), len(numbers)) for index in range(len(hashes))]
+
+
+def correlate_pairs(
+    thumbnails: NDArray[np.float32], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the correlation of each pair of thumbnails: float32 (P,).
+
+    Parameters
+    ----------
+    thumbnails
+        float32 (N, 32, 32) of `thumbnail`.
+    first, second
+        int64 (P,), positions in `thumbnails`.
+    """
+    flat = thumbnails.reshape(len(thumbnails), FINGERPRINT_THUMBNAIL_SIDE_PX**2)
+    result = np.zeros(len(first), np.float32)
+    for start in range(0, len(first), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        result[part] = np.einsum("ij,ij->i", flat[first[part]], flat[second[part]])
+    return result
 
 
 def _root(parent: list[int], index: int) -> int:
@@ -120,37 +140,3 @@ def _root(parent: list[int], index: int) -> int:
         parent[index] = parent[parent[index]]
         index = parent[index]
     return index
-
-
-def _near_pairs(hashes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield index pairs (i < j) whose hashes differ in at most `DUPLICATE_MAX_HASH_BITS` bits, none missed.
-
-    Pigeonhole: among b bands at least one differs in at most ``max_bits // b`` bits, so looking a band up
-    with that many bits flipped finds every near pair (Norouzi et al., Fast Search in Hamming Space with
-    Multi-Index Hashing, CVPR 2012). With 16-bit bands and 6 bits that is one flip: 17 look-ups a band.
-    """
-    bands = HASH_BITS // FINGERPRINT_BAND_BITS
-    masks = _flip_masks(DUPLICATE_MAX_HASH_BITS // bands)
-    buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, value in enumerate(hashes):
-        keys = [
-            (band, (value >> (band * FINGERPRINT_BAND_BITS)) & ((1 << FINGERPRINT_BAND_BITS) - 1))
-            for band in range(bands)
-        ]
-        seen: set[int] = set()
-        for band, part in keys:
-            for mask in masks:
-                seen.update(buckets.get((band, part ^ mask), ()))
-        for other in sorted(seen):
-            if (hashes[other] ^ value).bit_count() <= DUPLICATE_MAX_HASH_BITS:
-                yield other, index
-        for key in keys:
-            buckets[key].append(index)
-
-
-def _flip_masks(max_flips: int) -> list[int]:
-    """List every band-wide mask with at most `max_flips` bits set."""
-    masks = {0}
-    for _ in range(max_flips):
-        masks |= {mask ^ (1 << bit) for mask in masks for bit in range(FINGERPRINT_BAND_BITS)}
-    return sorted(masks)
