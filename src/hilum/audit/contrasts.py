@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hilum.audit.linear_probe import BoolArray, IntArray, enough_patients
+from hilum.audit.linear_probe import (
+    BoolArray,
+    FloatArray,
+    Folds,
+    IntArray,
+    ProbeScore,
+    clustered_auroc,
+    enough_patients,
+    folds_by_patient,
+    out_of_fold_scores,
+)
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.domain.thresholds import MIN_PROBE_PATIENTS
 
@@ -32,16 +42,30 @@ class Contrast:
         int64 (n,), rows that take part.
     positive
         bool (n,), which of them are sick, or of the class.
+    patients
+        int64 (n,), patient number of each.
+    folds
+        Cross-validation by patient, in positions 0 .. n-1.
     """
 
     scope: str
     name: str
     films: IntArray
     positive: BoolArray
+    patients: IntArray
+    folds: Folds
+
+    def score(self, features: FloatArray) -> ProbeScore:
+        """Return how well features of all films, (N, F), answer the question."""
+        return clustered_auroc(self.film_scores(features), self.positive, self.patients)
+
+    def film_scores(self, features: FloatArray) -> FloatArray:
+        """Return the out-of-fold logit of each film that takes part, (n,), from features (N, F) of all."""
+        return out_of_fold_scores(features[self.films], self.positive, self.folds)
 
 
 def list_contrasts(
-    rows: pd.DataFrame, patients: IntArray, *, at_least: int = MIN_PROBE_PATIENTS
+    rows: pd.DataFrame, patients: IntArray, *, seed: int = 0, at_least: int = MIN_PROBE_PATIENTS
 ) -> tuple[list[Contrast], list[str]]:
     """Return the contrasts with enough patients on both sides, and a sentence on each that has too few."""
     found: list[Contrast] = []
@@ -50,10 +74,18 @@ def list_contrasts(
         labels = rows["label"].to_numpy(dtype=object)[films]
         for name, positive in _sides(labels):
             if enough_patients(positive, patients[films], at_least=at_least):
-                found.append(Contrast(scope, name, films, positive))
+                found.append(make_contrast(scope, name, films, positive, patients=patients, seed=seed))
             else:
                 skipped.append(f"{scope}, {name}: fewer than {at_least} patients on one side")
     return found, skipped
+
+
+def make_contrast(
+    scope: str, name: str, films: IntArray, positive: BoolArray, *, patients: IntArray, seed: int
+) -> Contrast:
+    """Return a contrast of some films, (n,), with its folds; `patients`, (N,), of all films."""
+    chosen = patients[films]
+    return Contrast(scope, name, films, positive, chosen, folds_by_patient(positive, chosen, seed=seed))
 
 
 def scopes(rows: pd.DataFrame) -> Iterator[tuple[str, IntArray]]:

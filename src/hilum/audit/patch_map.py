@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from hilum.audit.contrasts import Contrast
-from hilum.audit.linear_probe import FloatArray, IntArray, ProbeScore, probe_auroc
+from hilum.audit.linear_probe import FloatArray, ProbeScore
 from hilum.domain.thresholds import FALSE_DISCOVERY_RATE, PATCH_MAX_LUNG_SHARE, SHORTCUT_WARNING_AUROC
 
 _NAMES = (("top", 0.25), ("upper", 0.5), ("lower", 0.75), ("bottom", 1.0))
@@ -32,31 +32,18 @@ class PatchMap:
     cells_outside_lungs: int
 
 
-def map_patches(
-    cells: FloatArray,
-    contrast: Contrast,
-    patients: IntArray,
-    lung_shares: NDArray[np.float64],
-    *,
-    seed: int = 0,
-) -> PatchMap:
+def map_patches(cells: FloatArray, contrast: Contrast, lung_shares: NDArray[np.float64]) -> PatchMap:
     """Probe every cell outside the lungs for one contrast.
 
     Parameters
     ----------
     cells
         float64 (N, grid, grid, F) of `probe_features.patches`.
-    patients
-        int64 (N,), of all films.
     lung_shares
         float64 (grid, grid), mean share of lung per cell.
     """
     outside = np.argwhere(lung_shares <= PATCH_MAX_LUNG_SHARE)
-    chosen = cells[contrast.films]
-    of_films = patients[contrast.films]
-    scores = [
-        probe_auroc(chosen[:, row, column], contrast.positive, of_films, seed=seed) for row, column in outside
-    ]
+    scores = [contrast.score(cells[:, row, column]) for row, column in outside]
     grid: list[list[float | None]] = [[None] * cells.shape[2] for _ in range(cells.shape[1])]
     for (row, column), score in zip(outside, scores, strict=True):
         grid[row][column] = score.auroc

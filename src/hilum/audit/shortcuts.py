@@ -7,22 +7,19 @@ weak shortcuts: letters have a test of their own in `hilum.audit.markers`. Anato
 honest information (a wasted body, a film taken in bed), which these probes cannot tell from an artefact.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from hilum.audit import probe_features
-from hilum.audit.contrasts import ALL_SOURCES, Contrast, list_contrasts
+from hilum.audit.contrasts import ALL_SOURCES, Contrast, list_contrasts, make_contrast
 from hilum.audit.linear_probe import (
     FloatArray,
     IntArray,
     ProbeScore,
     enough_patients,
-    out_of_fold_scores,
     patient_codes,
-    probe_auroc,
 )
 from hilum.audit.patch_map import PatchMap, map_patches
 from hilum.audit.probe_features import Films
@@ -70,9 +67,10 @@ class Availability:
 
     def sentence(self) -> str:
         """Say it as the report does."""
+        there, whole = self.without_lungs.auroc, self.whole_film.auroc
         return (
-            f"{self.scope}, {self.contrast}: {self.without_lungs.auroc:.2f} of {self.whole_film.auroc:.2f} AUROC"
-            f" is available without the lungs (from: {self.best_probe})"
+            f"{self.scope}, {self.contrast}: {there:.2f} of {whole:.2f} AUROC is available without the lungs"
+            f" (from: {self.best_probe})"
         )
 
 
@@ -113,7 +111,7 @@ def audit_shortcuts(
         Of the folds.
     """
     patients = patient_codes(rows)
-    contrasts, skipped = list_contrasts(rows, patients)
+    contrasts, skipped = list_contrasts(rows, patients, seed=seed)
     boxes, lung_shares, believed = probe_features.lung_boxes(pixels)
     looks: dict[str, FloatArray] = {
         "border": probe_features.border(pixels),
@@ -125,24 +123,25 @@ def audit_shortcuts(
         WHOLE_FILM: probe_features.whole_film(pixels),
     }
     probes = [
-        ProbeResult(contrast.scope, contrast.name, name, _score(features, contrast, patients, seed=seed))
+        ProbeResult(contrast.scope, contrast.name, name, contrast.score(features))
         for contrast in contrasts
         for name, features in looks.items()
     ]
-    available = [_availability(contrast, patients, probes) for contrast in contrasts]
+    available = [_availability(contrast, probes) for contrast in contrasts]
     cells = probe_features.patches(pixels)
     maps = {
-        (contrast.scope, contrast.name): map_patches(cells, contrast, patients, lung_shares, seed=seed)
+        (contrast.scope, contrast.name): map_patches(cells, contrast, lung_shares)
         for contrast in contrasts
         if contrast.scope != ALL_SOURCES
     }
-    findings = [
-        finding
-        for contrast, figures in zip(contrasts, available, strict=True)
-        if (
-            finding := _finding(contrast, figures, maps, rows, looks[figures.best_probe], patients, seed=seed)
-        )
-    ]
+    findings = []
+    for contrast, figures in zip(contrasts, available, strict=True):
+        if figures.without_lungs.low < SHORTCUT_WARNING_AUROC:
+            continue
+        scores = contrast.film_scores(looks[figures.best_probe])
+        told = np.argsort(-np.where(contrast.positive, scores, -scores))[:_FILMS_SHOWN]
+        films = tuple(rows["path"].iloc[contrast.films[told]].astype(str))
+        findings.append(_finding(figures, maps.get((contrast.scope, contrast.name)), films))
     record = ShortcutAudit(
         tuple(probes),
         tuple(available),
@@ -154,11 +153,7 @@ def audit_shortcuts(
     return record, findings
 
 
-def _score(features: FloatArray, contrast: Contrast, patients: IntArray, *, seed: int) -> ProbeScore:
-    return probe_auroc(features[contrast.films], contrast.positive, patients[contrast.films], seed=seed)
-
-
-def _availability(contrast: Contrast, patients: IntArray, probes: list[ProbeResult]) -> Availability:
+def _availability(contrast: Contrast, probes: list[ProbeResult]) -> Availability:
     scores = {
         result.probe: result.score
         for result in probes
@@ -170,7 +165,7 @@ def _availability(contrast: Contrast, patients: IntArray, probes: list[ProbeResu
         contrast.scope,
         contrast.name,
         len(contrast.films),
-        len(np.unique(patients[contrast.films])),
+        len(np.unique(contrast.patients)),
         best,
         scores[best],
         scores[WHOLE_FILM],
@@ -178,42 +173,27 @@ def _availability(contrast: Contrast, patients: IntArray, probes: list[ProbeResu
     )
 
 
-def _finding(
-    contrast: Contrast,
-    figures: Availability,
-    maps: Mapping[tuple[str, str], PatchMap],
-    rows: pd.DataFrame,
-    features: FloatArray,
-    patients: IntArray,
-    *,
-    seed: int,
-) -> AuditFinding | None:
-    bound = figures.without_lungs.low
-    if bound < SHORTCUT_WARNING_AUROC:
-        return None
-    is_inside = contrast.scope != ALL_SOURCES
-    blocks = is_inside and bound >= SHORTCUT_BLOCKER_AUROC
-    found = maps.get((contrast.scope, contrast.name))
+def _finding(figures: Availability, found: PatchMap | None, films: tuple[str, ...]) -> AuditFinding:
+    """Word a shortcut; `films` are those whose label was told most surely without the lungs."""
+    is_inside = figures.scope != ALL_SOURCES
+    score = figures.without_lungs
+    blocks = is_inside and score.low >= SHORTCUT_BLOCKER_AUROC
     where = f"; it shows most at: {', '.join(found.regions)}" if found and found.regions else ""
     mixed = "" if is_inside else "; part of this is telling the sources apart"
-    scores = out_of_fold_scores(
-        features[contrast.films], contrast.positive, patients[contrast.films], seed=seed
-    )
-    confident = np.argsort(-np.where(contrast.positive, scores, -scores))[:_FILMS_SHOWN]
     return AuditFinding(
         code="label-without-lungs" if is_inside else "label-without-lungs-across-sources",
         severity=Severity.BLOCKER if blocks else Severity.WARNING,
-        sentence=f"{figures.sentence()}, interval {bound:.2f} to {figures.without_lungs.high:.2f}{where}{mixed}.",
-        advice="Look at the films named: find what tells them apart outside the lungs. Train with border crop,"
-        " lung crop, marker inpainting or one resolution, and believe only figures from a site left out.",
-        films=tuple(rows["path"].iloc[contrast.films[confident]].astype(str)),
+        sentence=f"{figures.sentence()}, interval {score.low:.2f} to {score.high:.2f}{where}{mixed}.",
+        advice="Look at the films shown and find what tells them apart outside the lungs. Train with border"
+        " crop, lung crop, marker inpainting or one resolution; believe only figures from a source left out.",
+        films=films,
         figures={
-            "scope": contrast.scope,
-            "contrast": contrast.name,
+            "scope": figures.scope,
+            "contrast": figures.contrast,
             "probe": figures.best_probe,
-            "auroc_without_lungs": figures.without_lungs.auroc,
-            "low": bound,
-            "high": figures.without_lungs.high,
+            "auroc_without_lungs": score.auroc,
+            "low": score.low,
+            "high": score.high,
             "auroc_whole_film": figures.whole_film.auroc,
             "share": figures.share,
         },
@@ -226,9 +206,14 @@ def _probe_sources(
     """Tell each source from the rest by Normal films alone: a disease must not help."""
     normal = np.flatnonzero(rows["label"].to_numpy(dtype=object) == Finding.NORMAL)
     sources = rows["source"].to_numpy(dtype=object)[normal]
-    names = sorted(set(sources))
+    names = sorted(set(sources)) if len(set(sources)) > 1 else []
     return tuple(
-        SourceProbe(str(name), probe_auroc(features[normal], sources == name, patients[normal], seed=seed))
+        SourceProbe(
+            str(name),
+            make_contrast(
+                str(name), Finding.NORMAL, normal, sources == name, patients=patients, seed=seed
+            ).score(features),
+        )
         for name in names
-        if len(names) > 1 and enough_patients(sources == name, patients[normal], at_least=MIN_PROBE_PATIENTS)
+        if enough_patients(sources == name, patients[normal], at_least=MIN_PROBE_PATIENTS)
     )
