@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from hilum.cli import data, experiment, operate
+from hilum.cli import data, experiment, operate, site, trust
 from hilum.domain.errors import ConfigError, HilumError
 from hilum.domain.notice import NOTICE
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (data, experiment, operate):
+for _group in (data, experiment, operate, site, trust):
     for _command in _group.COMMANDS:
         app.command()(_command)
 

@@ -1,0 +1,109 @@
+"""Commissioning, as a table of contents: read the site's films, adapt, score, judge, write the profile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hilum.data.ingest import Progress
+from hilum.data.pixel_cache import PixelCache, default_cache_folder
+from hilum.data.site_films import SiteFilms, read_site_films
+from hilum.domain.errors import EmptyDataset
+from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.thresholds import MIN_ADAPTATION_FILMS
+from hilum.evaluation.commissioning import Commissioning, commission
+from hilum.evaluation.inputs import read_scored_films
+from hilum.evaluation.record import to_plain
+from hilum.model.scoring import Scorer
+from hilum.registry.site_profile import write_site_profile
+
+NO_LABELS = (
+    "Any sensitivity, specificity or probability at this site: no film with a reference result was given."
+    " The cut-off is even odds after adaptation to the site's films."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CommissionedSite:
+    """The profile's folder and facts; `judged` is None when no film had a label."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    judged: Commissioning | None
+
+
+def commission_site(
+    scorer: Scorer,
+    model: str,
+    site: Path,
+    out: Path,
+    *,
+    name: str,
+    diseases: Sequence[str],
+    adapt: bool = True,
+    today: date,
+    progress: Progress | None = None,
+) -> CommissionedSite:
+    """Make a site profile of a site's own films, with or without reference results.
+
+    Parameters
+    ----------
+    model
+        Name of the scorer's model, written into the profile.
+    site
+        Folder of films or CSV, see `hilum.data.site_films`.
+    adapt
+        Whether normalisation statistics are taken from the site's films. The films should come as they
+        come in use: a sample with another share of sick films moves the cut-off that needs no labels.
+
+    Raises
+    ------
+    EmptyDataset
+        If too few films can be used.
+    DatasetError, CheckpointError
+        If the CSV or the output folder cannot be used.
+    """
+    cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
+    films = read_site_films(site, cache=cache, progress=progress)
+    if len(films.rows) < MIN_ADAPTATION_FILMS:
+        raise EmptyDataset(
+            f"{site}: {len(films.rows)} usable film(s); at least {MIN_ADAPTATION_FILMS} are needed to know a"
+            " site, with or without labels. Add films."
+        )
+    at_site = scorer.adapt_to(films.pixels) if adapt else scorer
+    judged = _judge(at_site, films, diseases) if films.labelled.any() else None
+    facts = {
+        "site": name,
+        "model": model,
+        "weights_sha256": scorer.weights_sha256,
+        "created": today.isoformat(),
+        "is_adapted": adapt,
+        "films_used": len(films.rows),
+        "films_excluded": len(films.excluded),
+        "diseases": list(diseases),
+        **_plain(judged),
+    }
+    write_site_profile(out, facts, at_site.statistics())
+    return CommissionedSite(out, facts, judged)
+
+
+def _judge(scorer: Scorer, films: SiteFilms, diseases: Sequence[str]) -> Commissioning:
+    known = films.labelled
+    logits = scorer.score(films.pixels[known]).logits
+    columns = {f"logit_{name}": logits[:, index] for index, name in enumerate(CLASS_NAMES)}
+    return commission(read_scored_films(films.rows[known].assign(**columns)), diseases)
+
+
+def _plain(judged: Commissioning | None) -> dict[str, Any]:
+    if judged is None:
+        return {
+            "films": 0,
+            "local": None,
+            "recalibration": None,
+            "referral": None,
+            "unsupported": [NO_LABELS],
+        }
+    record: dict[str, Any] = to_plain(judged)  # type: ignore[assignment]
+    del record["diseases"]
+    return record

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.cli.conftest import Hilum
+from tests.conftest import draw_blob
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 films, 60 of them Tuberculosis, with a table of reference results."""
+    folder = tmp_path_factory.mktemp("site")
+    rows = ["path,label,patient_id"]
+    for index in range(120):
+        label = "Tuberculosis" if index % 2 else "Normal"
+        cv2.imwrite(str(folder / f"{index:03d}.png"), draw_blob(1_000 + index, label))
+        rows.append(f"{index:03d}.png,{label},p{index}")
+    (folder / "site.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_labelled_site_gets_its_cutoff_and_verdict(
+    hilum: Hilum, site: Path, tiny_bundle: Path, tmp_path: Path
+):
+    out = tmp_path / "ward"
+    options = ("--name", "Ward", "--disease", "Tuberculosis", "--model", tiny_bundle, "--out", out)
+    answer = hilum("commission", site / "site.csv", *options)
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert lines[0] == "Ward: 120 films, 0 left out"
+    assert lines[1].startswith("120 with a reference result, 60 sick: AUROC ")
+    assert [line.split(" ")[0] for line in lines[2:4]] == ["cut-off", "local"]
+    assert any(line.startswith("WHO 90/70: ") for line in lines)
+    assert lines[-1] == f"profile: {out}"
+    facts = json.loads((out / "site.json").read_text())
+    assert facts["local"]["sensitivity"]["films"] == 60
+    assert facts["diseases"] == ["Tuberculosis"]
+    assert facts["is_adapted"] is True
+
+
+def test_unlabelled_folder_gets_a_profile_that_claims_nothing(
+    hilum: Hilum, site: Path, tiny_bundle: Path, tmp_path: Path
+):
+    out = tmp_path / "ward"
+    answer = hilum(
+        "commission",
+        site,
+        "--name",
+        "W",
+        "--disease",
+        "Tuberculosis",
+        "--model",
+        tiny_bundle,
+        "--out",
+        out,
+        "--json",
+    )
+    assert answer.code == 0, answer.err
+    facts = json.loads(answer.out)
+    assert (facts["films_used"], facts["films"], facts["local"]) == (120, 0, None)
+    assert facts["unsupported"][0].startswith("Any sensitivity, specificity or probability at this site")
+
+
+def test_too_few_films_leave_nothing_behind(hilum: Hilum, site: Path, tiny_bundle: Path, tmp_path: Path):
+    table = site / "few.csv"
+    table.write_text("path\n" + "\n".join(f"{index:03d}.png" for index in range(20)))
+    out = tmp_path / "ward"
+    answer = hilum(
+        "commission", table, "--name", "W", "--disease", "Tuberculosis", "--model", tiny_bundle, "--out", out
+    )
+    assert answer.code == 1
+    assert "20 usable film(s); at least 64 are needed to know a site" in answer.err
+    assert not out.exists()
+
+
+def test_normal_is_no_disease(hilum: Hilum, site: Path, tiny_bundle: Path, tmp_path: Path):
+    answer = hilum("commission", site, "--name", "W", "--disease", "Normal", "--out", tmp_path / "ward")
+    assert answer.code == 2
+    assert "Normal is no disease" in " ".join(answer.err.split())
