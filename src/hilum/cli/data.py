@@ -1,5 +1,6 @@
-"""Commands about films: drawing phantoms."""
+"""Commands about films: auditing a data set, drawing phantoms."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -58,4 +59,27 @@ def phantoms(
         print(f"{name:<10}  {value}")
 
 
-COMMANDS = (phantoms,)
+def audit(
+    data: Annotated[Path, typer.Argument(help="Folder of films or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder for manifest, page and record.")] = Path("reports/audit"),
+    patient_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression; its first group names the patient in a path.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the probes for shortcuts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say whether a data set can be trusted; exit code 1 when something makes its figures untrue."""
+    from hilum.audit.record import finding_record, has_blocker
+    from hilum.audit.report import render_text
+    from hilum.audit.run import run_audit
+    from hilum.config.load import load_config
+
+    result = run_audit(data, out, config=load_config(), patient_pattern=patient_pattern, deep=not quick)
+    if as_json:
+        print(json.dumps([finding_record(finding) for finding in result.findings], indent=2))
+    else:
+        print(render_text(result))
+    raise typer.Exit(int(has_blocker(result.findings)))
+
+
+COMMANDS = (audit, phantoms)

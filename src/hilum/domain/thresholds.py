@@ -432,3 +432,16 @@ PERCENT_ROUNDING: Final = 0.06
 
 RATIO_ROUNDING: Final = 0.006
 """By how much a ratio stated with two decimals may differ from its own counts."""
+
+EFFECTIVE_RESOLUTION_ENERGY: Final = 0.9
+"""Share of a film's gradient energy below its effective resolution. Ours: 128-pixel films enlarged to 224
+get 99 px of it, films that were larger 150 to 210."""
+
+NEARLY_PURE_SHARE: Final = 0.95
+"""Share of one class in a source from which the source is said to hold one class only."""
+
+MAX_RESOLUTION_RATIO: Final = 1.25
+"""Median effective resolution of one source over that of another from which they are said to differ. Ours."""
+
+MAX_LABEL_NOISE: Final = 0.05
+"""Estimated share of wrong labels in a source from which label noise warns; below it is a note. Ours."""
