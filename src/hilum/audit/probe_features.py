@@ -136,24 +136,36 @@ def patches(pixels: Films) -> FloatArray:
     return np.asarray(np.concatenate([cells, cells.std(axis=-1, keepdims=True)], axis=-1), np.float64)
 
 
-def file_facts(rows: pd.DataFrame, file_bytes: FloatArray | None) -> FloatArray:
+def file_facts(rows: pd.DataFrame) -> FloatArray:
     """Return what the file tells without its picture: (N, F).
 
-    Width, height, pixels and aspect ratio (logarithms), bytes per pixel where `file_bytes` (N,) is given, and
-    one column per file format. Unknown values become the median.
+    Width, height, pixels and aspect ratio (logarithms), and one column per file format. Unknown values
+    become the median.
     """
+    width, height = _sides(rows)
+    formats = rows["format"].astype("string").fillna("").to_numpy(dtype=object)
+    columns = [np.log(width), np.log(height), np.log(width * height), np.log(width / height)]
+    columns += [(formats == name).astype(np.float64) for name in sorted(set(formats))[1:]]
+    return np.stack([_fill_unknown(column) for column in columns], axis=1)
+
+
+def bytes_per_pixel(rows: pd.DataFrame, file_bytes: FloatArray) -> FloatArray:
+    """Return the logarithm of file size, (N,), by pixels: (N, 1).
+
+    Compression, but also how much there is to see in the picture, lungs included.
+    """
+    width, height = _sides(rows)
+    return _fill_unknown(np.log(np.maximum(file_bytes, 1.0) / (width * height)))[:, None]
+
+
+def _sides(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     width, height = (
         rows[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
         for name in ("width", "height")
     )
-    columns = [np.log(width), np.log(height), np.log(width * height), np.log(width / height)]
-    if file_bytes is not None:
-        columns.append(np.log(np.maximum(file_bytes, 1.0) / (width * height)))
-    formats = rows["format"].astype("string").fillna("").to_numpy(dtype=object)
-    columns += [(formats == name).astype(np.float64) for name in sorted(set(formats))[1:]]
-    table = np.stack(columns, axis=1)
-    typical = np.zeros(table.shape[1])
-    for index, column in enumerate(table.T):
-        known = column[np.isfinite(column)]
-        typical[index] = np.median(known) if len(known) else 0.0
-    return np.where(np.isfinite(table), table, typical)
+    return width, height
+
+
+def _fill_unknown(values: FloatArray) -> FloatArray:
+    known = np.isfinite(values)
+    return np.where(known, values, np.median(values[known]) if known.any() else 0.0)

@@ -1,8 +1,8 @@
 """How much of the label can be told without the lungs, source by source, and from where.
 
 Linear probes, cross-validated by patient, on film borders, corners, films with the lungs in black and facts
-of the file see no lung; 8 x 8 thumbnails and grey histograms see lungs without any detail; the whole film is
-what they are held against. A shortcut is what a network may learn instead of the disease. A weak probe misses
+of the file see no lung; 8 x 8 thumbnails, grey histograms and the bytes per pixel that a file takes see lungs
+without any detail; the whole film is what they are held against. A shortcut is what a network may learn instead of the disease. A weak probe misses
 weak shortcuts: letters have a test of their own in `hilum.audit.markers`. Anatomy outside the lungs can carry
 honest information (a wasted body, a film taken in bed), which these probes cannot tell from an artefact.
 """
@@ -34,7 +34,7 @@ from hilum.domain.thresholds import (
 
 WHOLE_FILM = "whole film"
 LUNG_FREE = ("border", "corners", "lungs in black", "file facts")
-WITHOUT_DETAIL = ("8 x 8 thumbnail", "histogram")
+WITHOUT_DETAIL = ("8 x 8 thumbnail", "histogram", "bytes per pixel")
 
 _FILMS_SHOWN = 12
 
@@ -117,11 +117,13 @@ def audit_shortcuts(
         "border": probe_features.border(pixels),
         "corners": probe_features.corners(pixels),
         "lungs in black": probe_features.without_lungs(pixels, boxes),
-        "file facts": probe_features.file_facts(rows, file_bytes),
+        "file facts": probe_features.file_facts(rows),
         "8 x 8 thumbnail": probe_features.thumbnails(pixels),
         "histogram": probe_features.histogram(pixels),
         WHOLE_FILM: probe_features.whole_film(pixels),
     }
+    if file_bytes is not None:
+        looks["bytes per pixel"] = probe_features.bytes_per_pixel(rows, file_bytes)
     probes = [
         ProbeResult(contrast.scope, contrast.name, name, contrast.score(features))
         for contrast in contrasts

@@ -445,3 +445,12 @@ MAX_RESOLUTION_RATIO: Final = 1.25
 
 MAX_LABEL_NOISE: Final = 0.05
 """Estimated share of wrong labels in a source from which label noise warns; below it is a note. Ours."""
+
+MIN_LUNG_HEAT_RATIO: Final = 1.0
+"""Share of a map's heat inside the lungs over the share of the film that they fill, below which a map is
+withheld: an even map, which looks nowhere, has 1. Declared, not fitted: a percentile of validation maps
+would let any model's worst habit pass."""
+
+MIN_PEAK_SHARE: Final = 0.25
+"""Share of the median peak of validation maps of a finding, below which the evidence of a map is weak. Ours: on
+validation 1 in 100 maps of called findings lie below, and between a fifth and nearly all of those not called."""
