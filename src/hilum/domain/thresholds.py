@@ -230,6 +230,9 @@ CONFORMAL_MISS_RATE: Final = 0.10
 MAX_MISS_RATE: Final = 0.05
 """Share of films with a disease that may go without a reader. Ours: half of what WHO's 90 % would allow."""
 
+READABLE_SHARES: Final = (0.25, 0.5, 0.75)
+"""Films that readers can read by films that arrive, for which a feasible promise is told. Ours."""
+
 LOW_CONFIDENCE_PROBABILITY: Final = 0.70
 """An answer below this probability is flagged for a reader (report 12.4 asks for it, without a number; this
 is the cut-off of its confirmation scenario, Table 15)."""

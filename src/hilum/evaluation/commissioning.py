@@ -223,7 +223,9 @@ def _recalibrate(scores: FloatArray, sick: BoolArray) -> Recalibration:
 
     def penalised(parameters: FloatArray) -> float:
         log_temperature, shift = parameters
-        return nll(float(np.exp(log_temperature)), float(shift)) + _SMALL_PENALTY * float(log_temperature) ** 2
+        return (
+            nll(float(np.exp(log_temperature)), float(shift)) + _SMALL_PENALTY * float(log_temperature) ** 2
+        )
 
     bounds = [(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)), (scores.min(), scores.max())]
     start = np.array([0.0, float(np.median(scores))])

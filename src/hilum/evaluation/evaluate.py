@@ -23,6 +23,7 @@ from hilum.evaluation.operating_points import (
     assess_scenarios,
     assess_target,
 )
+from hilum.evaluation.promises import Promises, make_promises
 from hilum.evaluation.subgroups import (
     SourceConfounding,
     Subgroup,
@@ -59,6 +60,8 @@ class Evaluation:
         Films that temperature and cut-offs were fitted on (0: none), and patients that are also under test.
     temperature
         Fitted on validation; every figure but `uncalibrated` uses it.
+    promises
+        None when there is no validation split of its own to fit them on.
     """
 
     inputs: EvaluationInput
@@ -79,6 +82,7 @@ class Evaluation:
     confounding: SourceConfounding
     worst_films: tuple[WorstFilm, ...]
     gap: GeneralizationGap | None
+    promises: Promises | None
 
     @property
     def sources(self) -> tuple[Subgroup, ...]:
@@ -133,6 +137,9 @@ def evaluate_predictions(
         confounding=measure_confounding(films),
         worst_films=find_worst_films(films, probabilities),
         gap=read_gap(inputs.history) if inputs.history else None,
+        promises=make_promises(validation, fitted_on[1], films.labels, probabilities)
+        if validation and fitted_on and not inputs.fitted_on_test
+        else None,
     )
 
 

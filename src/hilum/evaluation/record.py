@@ -51,6 +51,8 @@ def to_record(evaluation: Evaluation) -> dict[str, object]:
         "generalization_gap": None
         if evaluation.gap is None
         else {**dataclasses.asdict(evaluation.gap), "f1_gap": evaluation.gap.f1_gap},
+        "promises": evaluation.promises,
+        "referral": evaluation.promises.to_answer_record() if evaluation.promises else None,
         "attention": evaluation.inputs.zones,
     }
     plain = to_plain(record)

@@ -62,6 +62,7 @@ def find_headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
         *_weak_sources(evaluation),
         *_missed_targets(evaluation),
         *_bad_calibration(evaluation),
+        *_broken_promises(evaluation),
         *_confounding(evaluation),
         *_overfitting(evaluation),
         *_conditions(evaluation),
@@ -197,6 +198,21 @@ def _bad_calibration(evaluation: Evaluation) -> Iterator[Headline]:
             f"The reliability slope is {_score(slope)} instead of 1: the model is {direction} in its range.",
             weight=abs(slope.value - 1),
         )
+
+
+def _broken_promises(evaluation: Evaluation) -> Iterator[Headline]:
+    if evaluation.promises is None:
+        return
+    for name, row in evaluation.promises.coverage.items():
+        if row.rate is not None and row.rate < row.low:
+            yield Headline(
+                Severity.CRITICAL,
+                f"Prediction sets miss {name} in {row.films - row.covered} of {row.films} films, more than"
+                f" chance allows after a promise of {100 * evaluation.promises.sets.miss_rate:.0f} %.",
+                "These films are unlike the validation films. No promise made there holds here; commission"
+                " the site with its own films.",
+                weight=row.low - row.rate,
+            )
 
 
 def _confounding(evaluation: Evaluation) -> Iterator[Headline]:

@@ -17,12 +17,10 @@ from hilum.evaluation.calibration import scale
 from hilum.evaluation.commissioning import Recalibration, probability_of_sick
 from hilum.evaluation.conformal import ClassCut, ConformalSets
 from hilum.evaluation.inputs import FloatArray
+from hilum.evaluation.promises import ANY_DISEASE
 from hilum.evaluation.referral import ReferralRule
 from hilum.evaluation.unseen_site import abnormal_log_odds
 from hilum.registry.site_profile import SiteProfile
-
-ANY_DISEASE = "any disease"
-"""What a referral rule for sick against normal calls its disease."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def write_bundle(
         "settings": checkpoint["settings"],
         "temperature": first["temperature"]["value"],
         "operating_points": first["operating_points"],
+        "referral": first.get("referral"),
         "epoch": checkpoint["epoch"],
         "val_f1": checkpoint["val_f1"],
         "weights_sha256": weights_sha256,
