@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hilum.data.phantom.faults import PhantomFaults
+from hilum.data.phantom.faults import REPEATED, PhantomFaults
 from hilum.data.phantom.files import remove_leftovers, write_bytes, write_film, write_table
 from hilum.data.phantom.film import SITES, draw_film, split_of
 from hilum.data.phantom.planting import PlantedSet, plant_extras
@@ -65,7 +65,7 @@ def draw_phantoms(
     Raises
     ------
     ConfigError
-        If `count` or `side_px` is too small, or more duplicates are asked for than there are training films.
+        If `count` or `side_px` is too small, or more films are to be repeated than there are for training.
     """
     faults = faults or PhantomFaults()
     if count < 1:
@@ -73,11 +73,12 @@ def draw_phantoms(
     if side_px < MIN_SIDE_PX:
         raise ConfigError(f"side_px is {side_px}; expected at least {MIN_SIDE_PX} (the input contract).")
     training = [index for index in range(count) if split_of(index) == "train"]
-    if faults.duplicate_across_splits > len(training):
-        raise ConfigError(
-            f"duplicate_across_splits is {faults.duplicate_across_splits}, but {count} films hold only"
-            f" {len(training)} for training. Draw more films or plant fewer duplicates."
-        )
+    for name in REPEATED:
+        if getattr(faults, name) > len(training):
+            raise ConfigError(
+                f"{name} is {getattr(faults, name)}, but {count} films hold only {len(training)} for"
+                " training. Draw more films or plant fewer."
+            )
     (out / TABLE_FILE).unlink(missing_ok=True)  # its existence proves that the set is whole
     drawn = PlantedSet(rows=[], films={}, planted={})
     for index in range(count):

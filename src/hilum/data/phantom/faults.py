@@ -6,6 +6,20 @@ from typing import Any
 from hilum.domain.errors import ConfigError
 from hilum.domain.findings import Finding
 
+SPOILT = ("blank", "saturated", "inverted", "rotated", "colour", "not_chest")
+"""Faults of the picture itself: extra films whose pixels were changed."""
+
+REPEATED = (
+    "duplicate_across_splits",
+    "duplicate_in_split",
+    "duplicate_other_label",
+    "patient_across_splits",
+)
+"""Faults that take a training film or patient a second time, each a different one."""
+
+COUNTED = (*REPEATED, *SPOILT, "mislabelled", "corrupt", "undersized", "extreme_aspect")
+"""Faults that are given as a number of films."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhantomFaults:
@@ -31,6 +45,15 @@ class PhantomFaults:
         Extra films below the smallest side of the input contract.
     extreme_aspect
         Extra films beyond the largest aspect ratio of the input contract.
+    blank, saturated, inverted, rotated, colour, not_chest
+        Extra training films that were spoilt: nothing on it, clipped to white, black and white exchanged,
+        turned by 90, 180 or 270 degrees, tinted; the last are text or boxes instead of a chest.
+    duplicate_in_split, duplicate_other_label
+        Training films that appear again byte for byte in training: in their class, or in another one.
+    mislabelled
+        Extra training films in the folder of a class that they do not show.
+    patient_across_splits
+        Extra films, in test or validation in turn, with the id of a patient of the training set.
 
     Raises
     ------
@@ -47,12 +70,22 @@ class PhantomFaults:
     corrupt: int = 0
     undersized: int = 0
     extreme_aspect: int = 0
+    blank: int = 0
+    saturated: int = 0
+    inverted: int = 0
+    rotated: int = 0
+    colour: int = 0
+    not_chest: int = 0
+    duplicate_in_split: int = 0
+    duplicate_other_label: int = 0
+    mislabelled: int = 0
+    patient_across_splits: int = 0
 
     def __post_init__(self) -> None:
         for name in ("marker_prevalence_difference", "second_site", "second_site_skew"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected a share between 0 and 1.")
-        for name in ("duplicate_across_splits", "corrupt", "undersized", "extreme_aspect"):
+        for name in COUNTED:
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected a count of 0 or more.")
         if (self.marker_class is None) != (self.marker_prevalence_difference == 0.0):

@@ -10,13 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.phantom.faults import PhantomFaults
+from hilum.data.phantom.faults import SPOILT, PhantomFaults
 from hilum.data.phantom.files import encode_png, write_bytes, write_film
 from hilum.data.phantom.film import PhantomFilm, draw_film, split_of
+from hilum.data.phantom.spoiling import spoil
+from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MAX_ASPECT_RATIO, MIN_SIDE_PX
 
 EXTRA_INDEX = 10_000_000
 """Index from which extra films are drawn, far above those of the set."""
+
+_EXTRA_OF = {
+    name: EXTRA_INDEX + 3_000_000 + 100_000 * place
+    for place, name in enumerate((*SPOILT, "mislabelled", "patient_across_splits"))
+}
 
 BRIGHTENED_BY = 1.04
 """Grey-value factor of the duplicates that are not byte for byte the same."""
@@ -42,6 +49,12 @@ def plant_extras(
     """Write the extra files of every fault that is on and note them in `drawn`."""
     if faults.duplicate_across_splits:
         _plant_duplicates(out, drawn, seed=seed, count=count, side_px=side_px, faults=faults)
+    for copies in ("duplicate_in_split", "duplicate_other_label"):
+        _plant_copies(out, drawn, copies, seed=seed, count=count, side_px=side_px, faults=faults)
+    _plant_shared_patients(out, drawn, seed=seed, count=count, side_px=side_px, faults=faults)
+    _plant_mislabelled(out, drawn, seed=seed, side_px=side_px, number=faults.mislabelled)
+    for fault in SPOILT:
+        _plant_spoilt(out, drawn, fault, seed=seed, side_px=side_px, number=getattr(faults, fault))
     if faults.corrupt:
         _plant_corrupt(out, drawn, seed=seed, side_px=side_px, number=faults.corrupt)
     if faults.undersized:
@@ -74,6 +87,72 @@ def _plant_duplicates(
 
 def _brighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(pixels * BRIGHTENED_BY, 0, 255), np.uint8)
+
+
+def _choose_training(seed: int, stream: int, count: int, number: int) -> list[int]:
+    """Return the indices of `number` different training films."""
+    training = [index for index in range(count) if split_of(index) == "train"]
+    return [
+        int(index) for index in np.random.default_rng([seed, stream]).choice(training, number, replace=False)
+    ]
+
+
+def _plant_copies(
+    out: Path, drawn: PlantedSet, fault: str, *, seed: int, count: int, side_px: int, faults: PhantomFaults
+) -> None:
+    """Copy training films byte for byte inside training, into their own class or the next one."""
+    chosen = _choose_training(seed, EXTRA_INDEX + len(fault), count, getattr(faults, fault))
+    for number, index in enumerate(chosen):
+        film = draw_film(index, seed=seed, side_px=side_px, faults=faults)
+        label = film.row["label"] if fault == "duplicate_in_split" else _next_class(film.row["label"])
+        path = f"train/{label}/phantom_{fault}_{number:04d}.png"
+        copy = replace(film, path=path, row={**film.row, "path": path, "label": label})
+        write_film(out, copy)
+        drawn.add(copy)
+        drawn.planted.setdefault(fault, []).append({"path": path, "original": film.path})
+
+
+def _plant_shared_patients(
+    out: Path, drawn: PlantedSet, *, seed: int, count: int, side_px: int, faults: PhantomFaults
+) -> None:
+    fault = "patient_across_splits"
+    chosen = _choose_training(seed, EXTRA_INDEX + len(fault), count, faults.patient_across_splits)
+    patients = {row["path"]: row["patient_id"] for row in drawn.rows}
+    for number, index in enumerate(chosen):
+        original = draw_film(index, seed=seed, side_px=side_px, faults=faults).path
+        film = draw_film(_EXTRA_OF[fault] + number, seed=seed, side_px=side_px, faults=faults)
+        split = ("test", "val")[number % 2]
+        path = f"{split}/{film.row['label']}/phantom_{fault}_{number:04d}.png"
+        row = {**film.row, "path": path, "split": split, "patient_id": patients[original]}
+        shared = replace(film, path=path, row=row)
+        write_film(out, shared)
+        drawn.add(shared)
+        drawn.planted.setdefault(fault, []).append({"path": path, "original": original})
+
+
+def _plant_mislabelled(out: Path, drawn: PlantedSet, *, seed: int, side_px: int, number: int) -> None:
+    for position in range(number):
+        film = draw_film(_EXTRA_OF["mislabelled"] + position, seed=seed, side_px=side_px)
+        row = _extra_row(film, f"phantom_mislabelled_{position:04d}.png", (side_px, side_px))
+        label = _next_class(row["label"])
+        row |= {"label": label, "path": row["path"].replace(film.row["label"], label)}
+        wrong = replace(film, path=row["path"], row=row)
+        write_film(out, wrong)
+        drawn.add(wrong)
+        drawn.planted.setdefault("mislabelled", []).append({"path": wrong.path, "shows": film.row["label"]})
+
+
+def _plant_spoilt(out: Path, drawn: PlantedSet, fault: str, *, seed: int, side_px: int, number: int) -> None:
+    for position in range(number):
+        film = draw_film(_EXTRA_OF[fault] + position, seed=seed, side_px=side_px)
+        row = _extra_row(film, f"phantom_{fault}_{position:04d}.png", (side_px, side_px))
+        write_bytes(out / row["path"], encode_png(spoil(film.pixels, fault, position)))
+        drawn.rows.append(row)
+        drawn.planted.setdefault(fault, []).append(row["path"])
+
+
+def _next_class(label: str) -> str:
+    return CLASS_NAMES[(CLASS_NAMES.index(label) + 1) % len(CLASS_NAMES)]
 
 
 def _extra_row(film: PhantomFilm, name: str, size: tuple[int, int] | None) -> dict[str, Any]:
