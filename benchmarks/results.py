@@ -9,33 +9,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.registry.bundle import find_released, read_bundle
+from sections import SECTIONS
+from tables import Record, figure, read_measured, table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-PAGE = REPOSITORY / "docs" / "results.md"
-MEASURED = REPOSITORY / "docs" / "measured"
-
-Record = dict[str, Any]
-
-
-def figure(measure: Record, *, percent: bool = False) -> str:
-    """Return a figure with its 95 % interval, or why there is none."""
-    if measure["value"] is None:
-        return f"n/a: {measure['reason']}"
-    factor, digits = (100, 1) if percent else (1, 3)
-    text = f"{measure['value'] * factor:.{digits}f}"
-    if measure.get("low") is None:
-        return text
-    return f"{text} ({measure['low'] * factor:.{digits}f} to {measure['high'] * factor:.{digits}f})"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines] + [""]
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 
 
 def headline_lines(report: Record) -> list[str]:
@@ -141,7 +121,50 @@ def split_section(title: str, report: Record) -> list[str]:
         f" {figure(calibration['before']['brier'])} before, {figure(calibration['after']['brier'])} after.",
         "",
         *scenario_table(report),
+        *promises_tables(report),
         *attention_table(report),
+    ]
+
+
+def promises_tables(report: Record) -> list[str]:
+    """Return the referral rules and the coverage of the prediction sets; nothing of an older report."""
+    promises = report.get("promises")
+    if promises is None:
+        return []
+    rules = [
+        [
+            f"{kept['rule']['disease']}, at most {100 * kept['rule']['max_miss_rate']:.1f} %",
+            f"{kept['rule']['films']} films"
+            + ("" if kept["rule"]["is_as_asked"] else f", {kept['rule']['films_needed']} for what was asked"),
+            f"{kept['missed']} of {kept['films']}",
+            f"{100 * kept['referred'] / kept['all_films']:.0f} %",
+        ]
+        for kept in promises["rules"]
+    ]
+    coverage = [
+        [
+            name,
+            str(promises["sets"]["cuts"][name]["films"]),
+            f"{row['covered']} of {row['films']}",
+            f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %",
+            "no films"
+            if not row["films"]
+            else f"{100 * row['covered'] / row['films']:.1f} %, "
+            + ("within" if row["low"] <= row["covered"] / row["films"] <= row["high"] else "OUTSIDE"),
+        ]
+        for name, row in promises["coverage"].items()
+    ]
+    promised = 100 * (1 - promises["sets"]["miss_rate"])
+    return [
+        "Referral: to miss at most so much of a disease (95 % confidence), fitted on validation.",
+        "",
+        *table(["promise", "fitted on", "missed here", "films that go to a reader"], rules),
+        f"Prediction sets that hold the true class of {promised:.0f} % of each class,"
+        f" {promises['mean_set_size']:.2f} classes on average.",
+        "",
+        *table(
+            ["class", "fitted on films", "covered here", "band for exchangeable films", "verdict"], coverage
+        ),
     ]
 
 
@@ -229,20 +252,18 @@ def write_page() -> str:
     titles = {"external": "The unseen site first: sakha_tb, never in training", "test": "Test split"}
     for label in sorted(reports, key=list(titles).index):
         lines += split_section(titles[label], reports[label])
-    sections = (
+    for section in SECTIONS:
+        lines += section()
+    measured_here = (
         ("bench-training", bench_section),
         ("survival", survival_section),
         ("bad-input", bad_input_section),
     )
-    for name, section in sections:
-        if (MEASURED / f"{name}.json").is_file():
-            lines += section(read_measured(name))
+    for name, write_section in measured_here:
+        record = read_measured(name)
+        if record is not None:
+            lines += write_section(record)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def read_measured(name: str) -> Any:
-    """Return the content of docs/measured/NAME.json."""
-    return json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def main() -> None:
