@@ -155,22 +155,25 @@ def _spread(values: pd.Series) -> Spread | None:
 
 
 def _missing_classes(by_split: Counts) -> list[AuditFinding]:
+    """Name the splits with too few films of a class; an external site may lack one and its page says so."""
     findings = []
-    for label, row in by_split.items():
-        for split, count in row.items():
-            if split == "external" or count >= MIN_FILMS_FOR_CLAIM:
-                continue  # an external site may lack a class; what is said about it names the classes it has
-            nothing = split == "train" and count == 0
-            findings.append(
-                AuditFinding(
-                    "few-films-of-a-class",
-                    Severity.BLOCKER if nothing else Severity.WARNING if count == 0 else Severity.NOTE,
-                    f"The split {split} holds {count} films of {label}; under {MIN_FILMS_FOR_CLAIM} no rate"
-                    " is a finding.",
-                    f"Add films of {label} to {split}, or split anew.",
-                    figures={"class": label, "split": split, "films": count},
-                )
+    splits = dict.fromkeys(split for row in by_split.values() for split in row if split != "external")
+    for split in splits:
+        few = {label: row[split] for label, row in by_split.items() if row[split] < MIN_FILMS_FOR_CLAIM}
+        if not few:
+            continue
+        lacks = min(few.values()) == 0
+        severity = Severity.WARNING if lacks else Severity.NOTE
+        counts = ", ".join(f"{count} of {label}" for label, count in few.items())
+        findings.append(
+            AuditFinding(
+                "few-films-of-a-class",
+                Severity.BLOCKER if lacks and split == "train" else severity,
+                f"The split {split} holds {counts}; under {MIN_FILMS_FOR_CLAIM} films no rate is a finding.",
+                f"Add films to {split}, or split anew.",
+                figures={"split": split, **few},
             )
+        )
     return findings
 
 

@@ -50,15 +50,13 @@ CHECKS: tuple[QualityCheck, ...] = (
     QualityCheck("unreadable", Severity.WARNING, "cannot be read", EXCLUDED),
     QualityCheck("undersized", Severity.NOTE, f"have a side under {limits.MIN_SIDE_PX} px", EXCLUDED),
     QualityCheck("extreme-aspect", Severity.NOTE, f"are longer than {limits.MAX_ASPECT_RATIO:g}:1", EXCLUDED),
-    QualityCheck(
-        "blank", Severity.WARNING, "show nothing", "Exclude them: they teach a class without a chest."
-    ),
+    QualityCheck("blank", Severity.WARNING, "show nothing", "Exclude them: there is no chest to learn from."),
     QualityCheck("saturated", Severity.WARNING, "are clipped to white or black", LOOK),
     QualityCheck("colour", Severity.WARNING, "are in colour, which no radiograph is", LOOK),
     QualityCheck("inverted", Severity.WARNING, "seem to have black and white exchanged", LOOK),
     QualityCheck("rotated", Severity.WARNING, "seem to be turned by a quarter or half turn", LOOK),
     QualityCheck("lateral-suspected", Severity.NOTE, "may be lateral rather than frontal", LOOK),
-    QualityCheck("not-a-chest", Severity.WARNING, "resemble no other film of the set", LOOK),
+    QualityCheck("not-a-chest", Severity.WARNING, "look like no chest film", LOOK),
 )
 
 
@@ -82,7 +80,7 @@ def audit_quality(measures: FilmMeasures) -> tuple[QualityAudit, list[AuditFindi
         )
     )
     flags["colour"] = used & (films["colour_share"] >= limits.COLOUR_MIN_SHARE)
-    left = used & ~flags["blank"]
+    left = used & ~flags["blank"] & ~flags["saturated"]
     unchecked = None
     if left.sum() < limits.MIN_FILMS_FOR_TYPICAL:
         unchecked = (
@@ -102,14 +100,19 @@ def _judge_likeness(films: pd.DataFrame, left: "pd.Series[bool]") -> dict[str, "
     turns = films[list(TURNS)].astype(float)
     best = turns.max(axis=1)
     upright = turns["upright"]
+    foreign = left & (
+        (np.maximum(best, -turns.min(axis=1)) <= limits.NOT_CHEST_MAX_CORRELATION)
+        | (films["entropy_bits"] < limits.FILM_MIN_ENTROPY_BITS)
+        | (films["edge_share"] > limits.FILM_MAX_EDGE_SHARE)
+        | (films["fine_share"] > limits.FILM_MAX_FINE_SHARE)
+    )
+    left = left & ~foreign
     inverted = left & (upright <= limits.INVERTED_MAX_CORRELATION) & (-upright > best)
     left = left & ~inverted
     rotated = left & (best >= limits.ROTATED_MIN_CORRELATION) & (best - upright >= limits.ROTATED_MIN_MARGIN)
     left = left & ~rotated
-    foreign = left & (np.maximum(best, -turns.min(axis=1)) <= limits.NOT_CHEST_MAX_CORRELATION)
     lateral = (
         left
-        & ~foreign
         & (films["mirror_correlation"] <= limits.LATERAL_MAX_MIRROR_CORRELATION)
         & (upright <= limits.LATERAL_MAX_TYPICAL_CORRELATION)
     )
