@@ -40,7 +40,7 @@ def test_severity_grows_on_every_film(films: np.ndarray, name: str):
     far = distances(films, name)
     assert (far[0] > 0).all()
     assert (np.diff(far, axis=0) > 0).all(), far
-    assert (far[0] < 12).all(), far[0]  # mild: of 255 grey levels
+    assert (far[0] < 20).all(), far[0]  # mild: of 255 grey levels
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

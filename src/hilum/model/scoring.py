@@ -49,7 +49,7 @@ class Scorer:
         self.side_px = config.preprocessing.image_size
         self.weights_sha256 = state_sha256(network.state_dict())
         self._device = pick_device()
-        self._network = network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network: FilmClassifier = network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @classmethod
     def from_checkpoint(cls, path: Path) -> "Scorer":
@@ -67,7 +67,7 @@ class Scorer:
 
     @property
     def network(self) -> FilmClassifier:
-        """The network in inference mode, on its device, for what needs its gradient; films go in after remedies."""
+        """The network in inference mode, for what needs its gradient; films enter it after remedies."""
         return self._network
 
     def adapt_to(self, films: NDArray[np.uint8]) -> "Scorer":

@@ -100,7 +100,7 @@ def _blur(film: Film, share: float, _: np.random.Generator) -> FilmArray:
 
 
 def _jpeg(film: Film, quality: float, _: np.random.Generator) -> Film:
-    _, encoded = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    encoded = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
