@@ -369,7 +369,7 @@ one pose have something in common whatever the weights."""
 
 # --- Audit: inventory, quality, duplicates -------------------------------------------------------
 COLOUR_MIN_CHANNEL_GREY: Final = 24
-"""Grey levels by which the channels of a pixel lie apart before it is coloured: more than JPEG does to grey."""
+"""Grey levels by which the channels of a pixel lie apart before it is coloured: JPEG does less to grey."""
 
 TYPICAL_MIN_CORRELATION: Final = 0.3
 """Correlation with the first mean film of a set from which a film has a part in the second mean."""
@@ -415,7 +415,7 @@ NOT_CHEST_MAX_CORRELATION: Final = 0.2
 chest; about 15 of 2,963 public films lie below, nearly all of them turned copies."""
 
 FILM_MIN_ENTROPY_BITS: Final = 4.5
-"""Entropy of the grey histogram below which a picture is a drawing; 2,963 public films have 5.2 bits or more."""
+"""Entropy of the grey histogram below which a picture is a drawing; public films have 5.2 bits or more."""
 
 FILM_MAX_EDGE_SHARE: Final = 0.2
 """Share of edge pixels above which a picture is text or things; 2,963 public films reach 0.125."""
@@ -464,5 +464,5 @@ withheld: an even map, which looks nowhere, has 1. Declared, not fitted: a perce
 would let any model's worst habit pass."""
 
 MIN_PEAK_SHARE: Final = 0.25
-"""Share of the median peak of validation maps of a finding, below which the evidence of a map is weak. Ours: on
-validation 1 in 100 maps of called findings lie below, and between a fifth and nearly all of those not called."""
+"""Share of the median peak of validation maps of a finding, below which the evidence of a map is weak. Ours:
+on validation 1 in 100 maps of called findings lie below, and from a fifth to nearly all of those not called."""
