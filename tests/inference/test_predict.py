@@ -9,6 +9,7 @@ import pytest
 from scipy.special import softmax as scipy_softmax
 
 from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.predict import CHUNK_FILMS, Prediction, find_films, predict_films
 from hilum.registry.bundle import load_model
 
@@ -48,7 +49,7 @@ def write_film(folder: Path, grey: int) -> Path:
 
 
 def predict(paths: list[Path], network: FakeNetwork, temperature: float = 1.0) -> list[Prediction]:
-    return list(predict_films(paths, network, side_px=64, temperature=temperature))
+    return list(predict_films(paths, network, side_px=64, rules=AnswerRules(temperature)))
 
 
 def test_answers_come_in_order_with_probabilities_that_sum_to_one(tmp_path: Path, network: FakeNetwork):
@@ -109,7 +110,7 @@ def test_films_are_read_chunk_by_chunk_as_answers_are_taken(tmp_path: Path, netw
             asked.append(1)
             yield film
 
-    answers = predict_films(endless(), network, side_px=64, temperature=1.0)
+    answers = predict_films(endless(), network, side_px=64, rules=AnswerRules(1.0))
     for _ in range(CHUNK_FILMS):
         next(answers)
     assert len(asked) == CHUNK_FILMS
@@ -139,7 +140,7 @@ def test_temperature_softens_without_changing_the_call(tmp_path: Path, network: 
 )
 def test_scenarios_are_those_of_table_15(probabilities, screening: str, balanced: str, confirmation: str):
     named = dict(zip(CLASS_NAMES, probabilities, strict=True))
-    answer = Prediction("x", named, Finding(balanced), "")
+    answer = Prediction("x", Answer(named, Finding(balanced), None, (), ()), "")
     assert answer.scenarios() == {"screening": screening, "balanced": balanced, "confirmation": confirmation}
 
 
@@ -168,7 +169,7 @@ def test_prediction_equals_evaluation_for_the_same_files(
     films = [tiny_data / path for path in table["path"]]
     assert len(films) == 24  # validation and test
     answers = list(
-        predict_films(films, scorer.score, side_px=scorer.side_px, temperature=facts["temperature"])
+        predict_films(films, scorer.score, side_px=scorer.side_px, rules=AnswerRules(facts["temperature"]))
     )
     for answer, row in zip(answers, expected, strict=True):
         assert list(answer.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-5)

@@ -4,6 +4,8 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ from hilum.domain.notice import NOTICE
 
 if TYPE_CHECKING:
     from hilum.inference.predict import Prediction
+    from hilum.registry.site_profile import SiteProfile
 
 _STDIN = "-"
 Write = Callable[["Prediction", dict[str, Any], Path | None], None]
@@ -24,37 +27,59 @@ def predict(
     model: Annotated[
         Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")
     ] = None,
+    site: Annotated[Path | None, typer.Option(help="Site profile made by hilum commission.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     explain: Annotated[Path | None, typer.Option(help="Folder for heatmap overlays.")] = None,
 ) -> None:
     """Classify films; a film that cannot be used is reported with its reason and sets exit code 1."""
-    from hilum.explain.overlay import save_overlay
+    from hilum.explain.map_verdict import judge_map
+    from hilum.inference.answer import AnswerRules
     from hilum.inference.predict import find_films, predict_films
     from hilum.registry.bundle import load_model
+    from hilum.registry.site_profile import read_site_profile
 
     scorer, facts = load_model(model)
-    if not facts["is_calibrated"]:
-        print(
-            f"hilum: {facts['name']} is a bare checkpoint: its probabilities are not calibrated",
-            file=sys.stderr,
-        )
-    print(f"hilum: {facts['name']}. {NOTICE}", file=sys.stderr)
-    for failure in facts.get("known_failures", ()):
-        print(f"hilum: known to fail, {failure}", file=sys.stderr)
+    profile = read_site_profile(site, weights_sha256=scorer.weights_sha256) if site else None
+    scorer = scorer.with_statistics(profile.statistics) if profile else scorer
+    _introduce(facts, profile)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
-    films = find_films(_expand(paths))
     unused = 0
-    for film in predict_films(films, scorer.score, side_px=scorer.side_px, temperature=facts["temperature"]):
-        overlay = None
-        if explain is not None and film.cam is not None and film.probabilities is not None:
-            title = f"{film.decision} {film.probabilities[str(film.decision)]:.0%}"
-            overlay = save_overlay(Path(film.path), film.cam, folder=explain, title=title)
-        write(film, facts, overlay)
-        unused += film.decision is None
+    for film in predict_films(
+        find_films(_expand(paths)),
+        scorer.score,
+        side_px=scorer.side_px,
+        rules=AnswerRules.from_facts(facts, profile),
+        judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
+    ):
+        write(film, facts, _save_overlay(film, explain))
+        unused += film.answer is None
     if unused:
         print(f"hilum: {unused} film(s) could not be used, see their reason", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _introduce(facts: dict[str, Any], profile: "SiteProfile | None") -> None:
+    """Say on stderr what answers, and what is known against it."""
+    lines = []
+    if not facts["is_calibrated"]:
+        lines.append(f"{facts['name']} is a bare checkpoint: its probabilities are not calibrated")
+    lines.append(f"{facts['name']}. {NOTICE}")
+    lines += [f"known to fail, {failure}" for failure in facts.get("known_failures", ())]
+    if profile is not None:
+        lines.append(f"site {profile.name}: {' or '.join(profile.diseases)} in question")
+        lines += [f"not supported at this site: {sentence}" for sentence in profile.facts["unsupported"]]
+    for line in lines:
+        print(f"hilum: {line}", file=sys.stderr)
+
+
+def _save_overlay(film: "Prediction", folder: Path | None) -> Path | None:
+    if folder is None or film.cam is None or film.probabilities is None:
+        return None
+    from hilum.explain.overlay import save_overlay
+
+    title = f"{film.decision} {film.probabilities[str(film.decision)]:.0%}"
+    return save_overlay(Path(film.path), film.cam, folder=folder, title=title)
 
 
 def _expand(arguments: list[str]) -> Iterator[Path]:
@@ -67,38 +92,54 @@ def _expand(arguments: list[str]) -> Iterator[Path]:
 
 def _write_text(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
     del facts
-    if film.probabilities is None:
+    if film.answer is None:
         print(f"{film.path}: not classified. {film.reason}")
         return
-    scores = ", ".join(f"{name} {value:.1%}" for name, value in film.probabilities.items())
-    print(f"{film.path}: {film.decision} ({scores})" + (f" heatmap {overlay}" if overlay else ""))
+    answer = film.answer
+    scores = ", ".join(f"{name} {value:.1%}" for name, value in answer.probabilities.items())
+    print(f"{film.path}: {answer.decision} ({scores})" + (f" heatmap {overlay}" if overlay else ""))
+    for reason in answer.referral:
+        print(f"  to a reader ({reason.code}): {reason.sentence}")
+    for note in answer.notes:
+        print(f"  note: {note}")
+    if film.map_withheld:
+        print(f"  heatmap withheld: {film.map_withheld}")
+    for note in film.map_notes:
+        print(f"  heatmap: {note}")
 
 
 def _write_json(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
-    answer = {
+    answer = film.answer
+    record = {
         "path": film.path,
         "probabilities": film.probabilities,
         "decision": film.decision,
         "scenarios": film.scenarios(),
+        "prediction_set": answer.prediction_set if answer else None,
+        "referral": [asdict(reason) for reason in answer.referral] if answer else None,
+        "notes": answer.notes if answer else (),
         "reason": film.reason,
         "overlay": str(overlay) if overlay else None,
+        "map_withheld": film.map_withheld,
+        "map_notes": film.map_notes,
         "model": facts["name"],
         "temperature": facts["temperature"],
         "is_calibrated": facts["is_calibrated"],
         "notice": NOTICE,
     }
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(record), flush=True)
 
 
 def _make_csv_writer() -> Write:
     rows = csv.writer(sys.stdout)
-    rows.writerow(["path", *CLASS_NAMES, "decision", "reason"])
+    rows.writerow(["path", *CLASS_NAMES, "decision", "referral", "reason"])
 
     def write(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
         del facts, overlay
         probabilities = film.probabilities or {}
         scores = [f"{probabilities[name]:.6f}" if name in probabilities else "" for name in CLASS_NAMES]
-        rows.writerow([film.path, *scores, film.decision or "", film.reason])
+        codes = " ".join(reason.code for reason in film.answer.referral) if film.answer else ""
+        rows.writerow([film.path, *scores, film.decision or "", codes, film.reason])
         sys.stdout.flush()
 
     return write

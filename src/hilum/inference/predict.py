@@ -18,8 +18,8 @@ from hilum.data.ingest import FILM_SUFFIXES
 from hilum.data.pixel_cache import decode_film, read_file
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.evaluation.calibration import scale
 from hilum.evaluation.operating_points import Scenario, decide
+from hilum.inference.answer import Answer, AnswerRules
 
 CHUNK_FILMS = 16
 """Films decoded and scored together: large enough to use the cores, small enough to stream."""
@@ -29,6 +29,7 @@ class NetworkScores(Protocol):
     """What a network gives for N films."""
 
     logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
     cam: NDArray[np.float32]
 
 
@@ -36,20 +37,47 @@ Network = Callable[[NDArray[np.uint8]], Any]
 """uint8 (N, side, side) to `NetworkScores`."""
 
 
+class MapVerdict(Protocol):
+    """Whether a map may be shown: `reason` is None when it may; `notes` go with it then."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it must not be shown."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say beside it."""
+
+
+JudgeMap = Callable[[NDArray[np.float32], NDArray[np.uint8], Finding], MapVerdict]
+"""(Map of the called finding, the film, the finding) to a verdict."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """One film's answer, or why there is none.
+    """One film's answer, or in `reason` why there is none.
 
-    `probabilities` follow CLASS_NAMES and are None, like `decision`, when the film could not be used;
-    `reason` then says why. `cam` is float32 (h, w), the decided class's Grad-CAM.
+    `cam` is float32 (h, w), the called finding's Grad-CAM; None when `map_withheld` says why it is not
+    shown. `map_notes` are sentences to read beside it.
     """
 
     path: str
-    probabilities: dict[str, float] | None
-    decision: Finding | None
+    answer: Answer | None
     reason: str
     pixels: NDArray[np.uint8] | None = None
     cam: NDArray[np.float32] | None = None
+    map_withheld: str | None = None
+    map_notes: tuple[str, ...] = ()
+
+    @property
+    def probabilities(self) -> dict[str, float] | None:
+        """By CLASS_NAMES; None without an answer."""
+        return self.answer.probabilities if self.answer else None
+
+    @property
+    def decision(self) -> Finding | None:
+        """What the film is called; None without an answer."""
+        return self.answer.decision if self.answer else None
 
     def scenarios(self) -> dict[str, str] | None:
         """Return the call of each scenario of the report's Table 15."""
@@ -60,7 +88,12 @@ class Prediction:
 
 
 def predict_films(
-    paths: Iterable[Path], network: Network, *, side_px: int, temperature: float
+    paths: Iterable[Path],
+    network: Network,
+    *,
+    side_px: int,
+    rules: AnswerRules,
+    judge_map: JudgeMap | None = None,
 ) -> Iterator[Prediction]:
     """Yield one prediction per path, in order.
 
@@ -68,14 +101,16 @@ def predict_films(
     ----------
     network
         Scores uint8 (N, side_px, side_px).
-    temperature
-        Logits are divided by it before softmax.
+    rules
+        How logits become answers.
+    judge_map
+        Decides whether a map may be shown; None shows every map (and asks for no lungs to be found).
     """
     remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(islice(remaining, CHUNK_FILMS)):
             films = list(pool.map(lambda path: _read(path, side_px), chunk))
-            yield from _score_chunk(chunk, films, network, temperature)
+            yield from _score_chunk(chunk, films, network, rules, judge_map)
 
 
 def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
@@ -105,18 +140,34 @@ def _read(path: Path, side_px: int) -> NDArray[np.uint8] | InputError:
 
 
 def _score_chunk(
-    paths: list[Path], films: list[NDArray[np.uint8] | InputError], network: Network, temperature: float
+    paths: list[Path],
+    films: list[NDArray[np.uint8] | InputError],
+    network: Network,
+    rules: AnswerRules,
+    judge_map: JudgeMap | None,
 ) -> Iterator[Prediction]:
     readable = [film for film in films if not isinstance(film, InputError)]
     if readable:
         scores: NetworkScores = network(np.stack(readable))
-        calibrated = scale(scores.logits.astype(np.float64), temperature)
-        answers = iter(zip(calibrated, scores.cam, strict=True))
+        answers = iter(zip(rules.answer(scores.logits), scores.cam, strict=True))
     for path, film in zip(paths, films, strict=True):
         if isinstance(film, InputError):
-            yield Prediction(str(path), None, None, f"{film.code}: {film}")
+            yield Prediction(str(path), None, f"{film.code}: {film}")
             continue
-        probabilities, cams = next(answers)
-        called = int(probabilities.argmax())
-        named = {name: float(value) for name, value in zip(CLASS_NAMES, probabilities, strict=True)}
-        yield Prediction(str(path), named, Finding(CLASS_NAMES[called]), "", film, cams[called])
+        answer, cams = next(answers)
+        yield _with_map(str(path), answer, film, cams[CLASS_NAMES.index(answer.decision)], judge_map)
+
+
+def _with_map(
+    path: str,
+    answer: Answer,
+    film: NDArray[np.uint8],
+    cam: NDArray[np.float32],
+    judge_map: JudgeMap | None,
+) -> Prediction:
+    if judge_map is None:
+        return Prediction(path, answer, "", film, cam)
+    verdict = judge_map(cam, film, answer.decision)
+    if verdict.reason is not None:
+        return Prediction(path, answer, "", film, map_withheld=verdict.reason)
+    return Prediction(path, answer, "", film, cam, map_notes=verdict.notes)
