@@ -149,7 +149,7 @@ def _score_chunk(
     readable = [film for film in films if not isinstance(film, InputError)]
     if readable:
         scores: NetworkScores = network(np.stack(readable))
-        answers = iter(zip(rules.answer(scores.logits), scores.cam, strict=True))
+        answers = iter(zip(rules.answer(scores.logits.astype(np.float64)), scores.cam, strict=True))
     for path, film in zip(paths, films, strict=True):
         if isinstance(film, InputError):
             yield Prediction(str(path), None, f"{film.code}: {film}")
