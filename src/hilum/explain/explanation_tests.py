@@ -127,7 +127,7 @@ def check_explanations(
         record["findings"][name] = entry
     tested = [entry["passes"] for entry in record["findings"].values() if entry["passes"] is not None]
     record["passes"] = bool(tested) and all(tested) and record["randomization"]["passes"]
-    record["shown"] = _count_shown(record, films, maps, called)
+    record["shown"] = count_shown(record, films, maps, called)
     return record
 
 
@@ -176,7 +176,7 @@ def _doubt(deletion: Interval, insertion: Interval) -> str | None:
     )
 
 
-def _count_shown(
+def count_shown(
     record: dict[str, Any],
     films: NDArray[np.uint8],
     maps: NDArray[np.float32],
