@@ -11,7 +11,7 @@ from hilum.config.schema import TrainConfig
 from hilum.data.manifest import manifest_digest, read_manifest
 from hilum.domain.errors import ConfigError, EmptyDataset, TrainingDiverged, WeightsUnavailable
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.checkpoint import REPORT_KEYS, state_sha256
+from hilum.model.checkpoint import REPORT_KEYS, read_checkpoint, state_sha256
 from hilum.training.prepare import HISTORY_KEYS
 from hilum.training.run import run_training
 from hilum.training.run_folder import RunFolder
@@ -31,6 +31,21 @@ def latest(tiny_run: Path) -> dict:
 @pytest.fixture
 def record(tiny_run: Path) -> dict:
     return json.loads((tiny_run / "models/training_history.json").read_text())
+
+
+def test_kind_is_fitted_when_training_is_over(tiny_data: Path, tmp_path: Path, caplog):
+    caplog.set_level("INFO")
+    settings = (*TINY_SETTINGS, "training.epochs=1", "loss.name=two_step", "loss.refit_kind=true")
+    result = run_training(load_config(overrides=settings), tiny_data, tmp_path)
+    best = read_checkpoint(result.folder.best_model)
+    assert best["provenance"]["kind_refitted"] is True
+    assert best["val_f1"] == result.best_val_f1
+    latest = read_checkpoint(result.folder.latest_checkpoint)["model_state_dict"]
+    changed = {
+        name for name, value in best["model_state_dict"].items() if not torch.equal(value, latest[name])
+    }
+    assert changed == {"head.6.weight", "head.6.bias"}
+    assert any(message.startswith("kind fitted: val F1 ") for message in caplog.messages)
 
 
 def test_a_run_leaves_the_files_of_table_19_and_no_others(tiny_run: Path):

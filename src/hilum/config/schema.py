@@ -110,6 +110,9 @@ class LossSettings(Section):
     focal_gamma: NonNegative = 2.0
     kind_weight: NonNegative = 0.3
     """Of two_step: weight of the question which disease, beside 1 for the question whether."""
+    refit_kind: bool = False
+    """Fit the last layer for which disease it is when training is over, holding sick or normal as learned:
+    what `training.sampling: one_source` cannot learn on the way."""
 
 
 class OptimizerSettings(Section):

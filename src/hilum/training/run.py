@@ -13,10 +13,11 @@ from hilum.config.schema import TrainConfig
 from hilum.data.ingest import open_dataset
 from hilum.domain.errors import ConfigError
 from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
-from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
+from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256, write_checkpoint
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
+from hilum.training.kind import can_fit_kind, fit_kind
 from hilum.training.loop import EpochScore, train_one_epoch, validate
 from hilum.training.prepare import PreparedRun, prepare_run
 from hilum.training.resume import make_checkpoint
@@ -76,6 +77,8 @@ def run_training(
             verdict = _train_epochs(run, config, on_epoch)
             if run.average is not None and run.average.has_weights:
                 _offer_averaged_weights(run, config)
+            if config.loss.refit_kind and can_fit_kind(run.loader.films):
+                _refit_kind(run)
             return _conclude(run, config, verdict)
         finally:
             run.tracker.finish()
@@ -159,6 +162,22 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
         checkpoint["model_state_dict"] = averaged.state_dict()
         checkpoint["val_f1"] = score.macro_f1
         checkpoint["provenance"]["averaged"] = True
+        write_checkpoint(checkpoint, run.folder.best_model)
+
+
+def _refit_kind(run: PreparedRun) -> None:
+    """Let the best model tell the diseases apart; see `hilum.training.kind`."""
+    run.trainer.fabric.barrier()
+    checkpoint = read_checkpoint(run.folder.best_model)
+    network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
+    fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
+    score = validate(run.trainer, run.val, network=fitted)
+    log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
+    run.trainer.fabric.barrier()
+    if run.trainer.fabric.is_global_zero:
+        checkpoint["model_state_dict"] = fitted.state_dict()
+        checkpoint["val_f1"] = score.macro_f1
+        checkpoint["provenance"]["kind_refitted"] = True
         write_checkpoint(checkpoint, run.folder.best_model)
 
 

@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from hilum.config.schema import ModelSettings, Preprocessing
+from hilum.data.loader import Films
+from hilum.model.backbone import create_backbone
+from hilum.model.classifier import FilmClassifier
+from hilum.training.kind import can_fit_kind, fit_kind
+
+
+@pytest.fixture
+def films() -> Films:
+    """Normal films at two sites; Pneumonia (bright below) at one, Tuberculosis (bright above) elsewhere."""
+    rng = np.random.default_rng(0)
+    labels = np.array([0, 1] * 20 + [0, 2] * 20)
+    pixels = rng.integers(40, 90, (80, 1, 64, 64), dtype=np.uint8)
+    pixels[labels == 1, :, 32:] += np.uint8(60)
+    pixels[labels == 2, :, :32] += np.uint8(60)
+    rows = pd.DataFrame({"source": ["east"] * 40 + ["west"] * 40})
+    return Films(torch.from_numpy(pixels), torch.from_numpy(labels), rows)
+
+
+@pytest.fixture
+def network() -> FilmClassifier:
+    torch.manual_seed(0)
+    return FilmClassifier(create_backbone("test_efficientnet"), ModelSettings(), Preprocessing(image_size=64))
+
+
+def test_diseases_are_told_apart_and_sick_from_normal_stays(films: Films, network: FilmClassifier):
+    network.eval()
+    fitted = fit_kind(network, films)
+    with torch.no_grad():
+        before, after = network(films.pixels), fitted(films.pixels)
+    sick = films.labels != 0
+    called = after[sick][:, 1:].argmax(dim=1) + 1
+    assert (called == films.labels[sick]).float().mean() > 0.95
+    told_before = before[sick][:, 1:].argmax(dim=1) + 1
+    assert (told_before == films.labels[sick]).float().mean() < 0.8
+    odds = [torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0] for logits in (before, after)]
+    assert float((odds[0] - odds[1]).abs().mean()) < 0.05
+
+
+def test_only_the_last_layer_changes(films: Films, network: FilmClassifier):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fitted = fit_kind(network, films).state_dict()
+    changed = {name for name, value in fitted.items() if not torch.equal(value, before[name])}
+    assert changed == {"head.6.weight", "head.6.bias"}
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_one_disease_alone_has_no_kind_to_learn(films: Films):
+    assert can_fit_kind(films)
+    east = Films(films.pixels[:40], films.labels[:40], films.rows[:40])
+    assert not can_fit_kind(east)
