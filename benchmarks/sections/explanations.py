@@ -21,18 +21,18 @@ def section() -> list[str]:
         f"`{record['command']}`, commit `{record['commit']}`, weights `{record['weights_sha256'][:16]}`."
         f" {_verdict(fitted)}",
         "",
-        "Tested on validation films. Gains are log-odds of the called finding, area under the curve, mean over"
-        " films with its interval: places are blurred out (deletion) or brought back (insertion), hottest"
-        " first, against the same map moved elsewhere. A finding's maps are shown when both intervals lie"
-        " above 0.",
+        "Tested on validation films. Gains are log-odds of the called finding, area under the curve, mean"
+        " over films with its interval: places are blurred out (deletion) or brought back (insertion),"
+        " hottest first, against the same map moved elsewhere. A finding's maps are shown when both"
+        " intervals lie above 0.",
         "",
         *table(
             ["called", "films tested", "deletion gain", "insertion gain", "maps may be shown"],
             [_tested_row(name, entry) for name, entry in fitted["findings"].items()],
         ),
         *_randomization(fitted["randomization"]),
-        f"What this lets through on {record['test']['films']} test films. Disagreement with Table 26 is a note,"
-        " not a reason. One map may have several reasons.",
+        f"What this lets through on {record['test']['films']} test films. Disagreement with Table 26 is a"
+        " note, not a reason. One map may have several reasons.",
         "",
         *table(
             ["called", "maps", "shown", "withheld for", "as Table 26 says"],
@@ -40,15 +40,16 @@ def section() -> list[str]:
         ),
         _rightness(record["test"]["right_if_shown"]),
         "",
-        f"Beside the grad-cam library and maps that know nothing of the network, on the same"
-        f" {record['compared_films']} test films, all findings. The last column is ours minus this one, deletion"
-        " and insertion together; above 0 ours is better.",
+        "Beside the grad-cam library and maps that know nothing of the network, on the same"
+        f" {record['compared_films']} test films, all findings. The last column is ours minus this one,"
+        " deletion and insertion together; above 0 ours is better. A library map that is equal to ours has"
+        " equal gains and is not measured again.",
         "",
         *table(
             ["map", "deletion gain", "insertion gain", "hilum minus this"],
             [_compared_row(name, row["all"]) for name, row in record["compared"].items()],
         ),
-        *(f"{_likeness(name, row)}" for name, row in record["likeness"].items()),
+        *(_likeness(name, row) for name, row in record["likeness"].items()),
         "",
         *_time(record["time"]),
     ]
@@ -79,9 +80,9 @@ def _randomization(found: Record) -> list[str]:
     ]
     rows.append(["all layers, three networks", _mean(found["unlearned"]), "n/a"])
     return [
-        "Do the maps depend on what was learned? Rank correlation (absolute) and SSIM with the maps of the same"
-        f" network after its weights were shuffled; with all of them lost at most {found['limit']:.2f} is"
-        " allowed.",
+        "Do the maps depend on what was learned? Rank correlation (absolute) and SSIM with the maps of the"
+        f" same network after its weights were shuffled; with all of them lost at most {found['limit']:.2f}"
+        " is allowed.",
         "",
         *table(["weights lost", "rank correlation", "SSIM"], rows),
     ]
@@ -96,10 +97,10 @@ def _shown_row(name: str, row: Record) -> list[str]:
 
 def _rightness(groups: Record) -> str:
     told = [
-        f"{row['right']} of {row['films']} calls are right where the {name.replace('map', 'map itself')}"
+        f"{row['right']} of {row['films']} calls are right where the {name} its own tests"
         for name, row in groups.items()
     ]
-    return f"The model's own tests aside, {' and '.join(told)}: a map that passes is no sign that the call is right."
+    return f"The model's tests aside, {' and '.join(told)}."
 
 
 def _compared_row(name: str, row: Record) -> list[str]:
@@ -120,8 +121,8 @@ def _time(record: Record) -> list[str]:
         for name, value in record["ms_per_film"].items()
     ]
     return [
-        f"Time for one film, batch of one, {record['threads']} thread(s), median of {record['rounds']} rounds in"
-        " turn.",
+        f"Time for one film, batch of one, {record['threads']} thread(s), median of {record['rounds']} rounds"
+        " in turn.",
         "",
         *table(["method", "ms per film", "maps"], rows),
     ]
