@@ -6,13 +6,14 @@ of them on a well-collimated film. Knows nothing about classes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.audit.linear_probe import BoolArray, FloatArray
+from hilum.audit.linear_probe import BoolArray, FloatArray, IntArray
 from hilum.domain.thresholds import BORDER_SHARE, PATCH_GRID
 from hilum.imaging.lungs import estimate_lungs
 
@@ -55,22 +56,31 @@ def corners(pixels: Films) -> FloatArray:
     return np.asarray(np.hstack(parts), np.float64)
 
 
-def lung_boxes(pixels: Films) -> tuple[NDArray[np.int64], NDArray[np.float64], BoolArray]:
-    """Find the lungs of every film.
+@dataclass(frozen=True, slots=True, eq=False)
+class LungBoxes:
+    """Where the lungs of N films are.
 
-    Returns
-    -------
+    Parameters
+    ----------
     boxes
-        int64 (N, 4): top, left, bottom, right in pixels, half open; a fixed box where no lungs are believed.
+        int64 (N, 4): top, left, bottom, right in pixels, half open; a fixed box where none are believed.
     shares
         float64 (grid, grid), grid = `PATCH_GRID`: mean share of lung in each cell of the map.
     believed
         bool (N,).
     """
+
+    boxes: IntArray
+    shares: FloatArray
+    believed: BoolArray
+
+
+def lung_boxes(pixels: Films) -> LungBoxes:
+    """Find the lungs of every film; about 13 ms a film."""
     side = pixels.shape[1]
     fixed = np.round(np.asarray(_FIXED_LUNGS) * side).astype(np.int64)
 
-    def find(film: Films) -> tuple[NDArray[np.int64], NDArray[np.float32], bool]:
+    def find(film: Films) -> tuple[IntArray, NDArray[np.float32], bool]:
         lungs = estimate_lungs(film)
         size = (PATCH_GRID, PATCH_GRID)
         share = cv2.resize(lungs.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
@@ -83,10 +93,12 @@ def lung_boxes(pixels: Films) -> tuple[NDArray[np.int64], NDArray[np.float64], B
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(find, pixels))
     boxes, shares, believed = zip(*found, strict=True)
-    return np.stack(boxes), np.mean(np.stack(shares), axis=0, dtype=np.float64), np.asarray(believed)
+    return LungBoxes(
+        np.stack(boxes), np.mean(np.stack(shares), axis=0, dtype=np.float64), np.asarray(believed)
+    )
 
 
-def without_lungs(pixels: Films, boxes: NDArray[np.int64]) -> FloatArray:
+def without_lungs(pixels: Films, boxes: IntArray) -> FloatArray:
     """Return films with the box of their lungs in black, in 32 x 32 cells: (N, 1024)."""
     blacked = pixels.copy()
     for film, (top, left, bottom, right) in zip(blacked, boxes, strict=True):
@@ -163,7 +175,7 @@ def _sides(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
         rows[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
         for name in ("width", "height")
     )
-    return width, height
+    return np.asarray(width, np.float64), np.asarray(height, np.float64)
 
 
 def _fill_unknown(values: FloatArray) -> FloatArray:

@@ -2,9 +2,10 @@
 
 Linear probes, cross-validated by patient, on film borders, corners, films with the lungs in black and facts
 of the file see no lung; 8 x 8 thumbnails, grey histograms and the bytes per pixel that a file takes see lungs
-without any detail; the whole film is what they are held against. A shortcut is what a network may learn instead of the disease. A weak probe misses
-weak shortcuts: letters have a test of their own in `hilum.audit.markers`. Anatomy outside the lungs can carry
-honest information (a wasted body, a film taken in bed), which these probes cannot tell from an artefact.
+without any detail; the whole film is what they are held against. A shortcut is what a network may learn
+instead of the disease. A weak probe misses weak shortcuts: letters have a test of their own in
+`hilum.audit.markers`. Anatomy outside the lungs can carry honest information (a wasted body, a film taken in
+bed), which these probes cannot tell from an artefact.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from hilum.audit.linear_probe import (
     patient_codes,
 )
 from hilum.audit.patch_map import PatchMap, map_patches
-from hilum.audit.probe_features import Films
+from hilum.audit.probe_features import Films, LungBoxes
 from hilum.audit.record import AuditFinding, Severity
 from hilum.domain.findings import Finding
 from hilum.domain.thresholds import (
@@ -95,7 +96,12 @@ class ShortcutAudit:
 
 
 def audit_shortcuts(
-    rows: pd.DataFrame, pixels: Films, *, file_bytes: FloatArray | None = None, seed: int = 0
+    rows: pd.DataFrame,
+    pixels: Films,
+    *,
+    lungs: LungBoxes | None = None,
+    file_bytes: FloatArray | None = None,
+    seed: int = 0,
 ) -> tuple[ShortcutAudit, list[AuditFinding]]:
     """Probe a data set for shortcuts.
 
@@ -105,6 +111,8 @@ def audit_shortcuts(
         Usable rows of a manifest, N of them.
     pixels
         uint8 (N, side, side), row for row.
+    lungs
+        Of `probe_features.lung_boxes`; None looks for them.
     file_bytes
         Size of each file, float64 (N,), NaN where unknown; None leaves compression out.
     seed
@@ -112,11 +120,11 @@ def audit_shortcuts(
     """
     patients = patient_codes(rows)
     contrasts, skipped = list_contrasts(rows, patients, seed=seed)
-    boxes, lung_shares, believed = probe_features.lung_boxes(pixels)
+    lungs = lungs or probe_features.lung_boxes(pixels)
     looks: dict[str, FloatArray] = {
         "border": probe_features.border(pixels),
         "corners": probe_features.corners(pixels),
-        "lungs in black": probe_features.without_lungs(pixels, boxes),
+        "lungs in black": probe_features.without_lungs(pixels, lungs.boxes),
         "file facts": probe_features.file_facts(rows),
         "8 x 8 thumbnail": probe_features.thumbnails(pixels),
         "histogram": probe_features.histogram(pixels),
@@ -132,7 +140,7 @@ def audit_shortcuts(
     available = [_availability(contrast, probes) for contrast in contrasts]
     cells = probe_features.patches(pixels)
     maps = {
-        (contrast.scope, contrast.name): map_patches(cells, contrast, lung_shares)
+        (contrast.scope, contrast.name): map_patches(cells, contrast, lungs.shares)
         for contrast in contrasts
         if contrast.scope != ALL_SOURCES
     }
@@ -149,7 +157,7 @@ def audit_shortcuts(
         tuple(available),
         tuple(maps.values()),
         _probe_sources(rows, looks["border"], patients, seed=seed),
-        float(believed.mean()),
+        float(lungs.believed.mean()),
         tuple(skipped),
     )
     return record, findings

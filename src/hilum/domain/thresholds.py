@@ -455,8 +455,12 @@ NEARLY_PURE_SHARE: Final = 0.95
 MAX_RESOLUTION_RATIO: Final = 1.25
 """Median effective resolution of one source over that of another from which they are said to differ. Ours."""
 
-MAX_LABEL_NOISE: Final = 0.05
-"""Estimated share of wrong labels in a source from which label noise warns; below it is a note. Ours."""
+MIN_RECOVERY_MARGIN: Final = 0.10
+"""Cosine to the nearest film minus cosine to the next, from which two films without patient identifiers are
+candidates for one patient. Ours: about 6 of 10 such pairs are, where identifiers are known."""
+
+MIN_RECOVERY_FILMS: Final = 100
+"""Films of a data set below which no patient is recovered: a nearest film among few means nothing."""
 
 MIN_LUNG_HEAT_RATIO: Final = 1.0
 """Share of a map's heat inside the lungs over the share of the film that they fill, below which a map is
