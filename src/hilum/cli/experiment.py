@@ -1,6 +1,7 @@
 """Commands of the experiment: train, tune, evaluate, register."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,6 +121,7 @@ def evaluate(
 def register(
     evaluation: Annotated[list[Path], typer.Option(help="Evaluation folder, repeatable; the first gives T.")],
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = Path("models/best_model.pt"),
+    safeguards: Annotated[Path | None, typer.Option(help="Folder that hilum safeguard wrote.")] = None,
     version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
     out: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/registry"),
 ) -> None:
@@ -128,7 +130,11 @@ def register(
 
     from hilum.registry.bundle import write_bundle
 
-    bundle = write_bundle(model, evaluation, out, version=version, released=date.today())
+    bundle = write_bundle(
+        model, evaluation, out, version=version, released=date.today(), safeguards=safeguards
+    )
+    if safeguards is None:
+        print("hilum: without --safeguards the bundle carries no input gate", file=sys.stderr)
     print(bundle.folder)
 
 

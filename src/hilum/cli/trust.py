@@ -1,4 +1,4 @@
-"""Commands of trust: robustness."""
+"""Commands of trust: robustness, safeguard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,4 +61,17 @@ def evaluation_measures() -> "Measures":
     )
 
 
-COMMANDS = (robustness,)
+def safeguard(
+    data: Annotated[Path, typer.Option("--data", help="The data set that the model was trained on.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint or bundle.")] = Path("models/best_model.pt"),
+    out: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("reports/safeguards"),
+) -> None:
+    """Fit a model's input gate and test its maps, for hilum register --safeguards."""
+    from hilum.registry.bundle import load_model
+    from hilum.registry.safeguards import run_safeguards
+
+    scorer, _ = load_model(model)
+    print(f"safeguards: {run_safeguards(scorer, data, out)}")
+
+
+COMMANDS = (robustness, safeguard)

@@ -29,6 +29,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.model.checkpoint import build_classifier, load_state, read_checkpoint, state_sha256
 from hilum.model.scoring import Scorer
 from hilum.registry.card import write_card
+from hilum.registry.safeguards import read_safeguards
 
 SCHEMA_VERSION = 1
 SUMS_FILE = "SHA256SUMS"
@@ -71,7 +72,13 @@ class Bundle:
 
 
 def write_bundle(
-    checkpoint_path: Path, evaluations: list[Path], out: Path, *, version: str, released: date
+    checkpoint_path: Path,
+    evaluations: list[Path],
+    out: Path,
+    *,
+    version: str,
+    released: date,
+    safeguards: Path | None = None,
 ) -> Bundle:
     """Make a bundle of a checkpoint and the evaluations it was measured by.
 
@@ -82,6 +89,8 @@ def write_bundle(
         and the operating points.
     out
         Folder that the bundle's own folder is made in.
+    safeguards
+        What `hilum safeguard` wrote; without it the bundle has no input gate and its maps were not tested.
 
     Raises
     ------
@@ -99,6 +108,7 @@ def write_bundle(
     if final.exists():
         raise CheckpointError(f"{final}: exists; a release is never overwritten. Raise the version.")
     first = next(iter(reports.values()))
+    parts = read_safeguards(safeguards, weights_sha256=weights_sha256) if safeguards else {}
     facts = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -108,6 +118,7 @@ def write_bundle(
         "temperature": first["temperature"]["value"],
         "operating_points": first["operating_points"],
         "referral": first.get("referral"),
+        **parts,
         "epoch": checkpoint["epoch"],
         "val_f1": checkpoint["val_f1"],
         "weights_sha256": weights_sha256,

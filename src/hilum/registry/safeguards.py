@@ -1,0 +1,78 @@
+"""What a model must pass before its answers and maps are shown, fitted once and carried by its bundle.
+
+The input gate (`hilum.evaluation.input_gate`) is fitted on training films and set on validation films; the
+tests of the maps (`hilum.explain.explanation_tests`) run on validation films. The record belongs to one
+model, by the hash of its weights.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from hilum.data.ingest import open_dataset
+from hilum.domain.errors import CheckpointError
+from hilum.explain.explanation_tests import check_explanations
+from hilum.model.randomize import randomize
+from hilum.model.scoring import Scorer
+
+log = logging.getLogger(__name__)
+
+SAFEGUARDS_FILE = "safeguards.json"
+PARTS = ("input_gate", "explanations")
+
+
+def run_safeguards(scorer: Scorer, data: Path, out: Path) -> Path:
+    """Fit the gate and test the maps of a model on the films it was trained and chosen on; write the record.
+
+    Raises
+    ------
+    EmptyDataset, DatasetError
+        If the data set lacks train or val films, or cannot be read.
+    """
+    from hilum.evaluation.input_gate import fit_gate
+
+    dataset = open_dataset(data, scorer.config)
+    _, train = dataset.select("train")
+    _, validation = dataset.select("val")
+    log.info("scoring %d training and %d validation films", len(train), len(validation))
+    record: dict[str, Any] = {
+        "weights_sha256": scorer.weights_sha256,
+        "input_gate": fit_gate(
+            train, scorer.score(train).embedding, validation, scorer.score(validation).embedding
+        ),
+    }
+    log.info("testing the maps of validation films")
+    record["explanations"] = check_explanations(
+        validation,
+        scorer.score,
+        lambda films, share, seed: randomize(scorer, films, share=share, seed=seed).score,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / SAFEGUARDS_FILE
+    temporary = file.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    temporary.replace(file)
+    return file
+
+
+def read_safeguards(path: Path, *, weights_sha256: str) -> dict[str, Any]:
+    """Return the parts of a record for a model's bundle.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none, or of another model.
+    """
+    file = path / SAFEGUARDS_FILE if path.is_dir() else path
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        model, parts = record["weights_sha256"], {name: record[name] for name in PARTS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file}: is no record of safeguards. Run `hilum safeguard` first.") from error
+    if model != weights_sha256:
+        raise CheckpointError(
+            f"{file}: is of another model (weights {model[:12]}, this one has {weights_sha256[:12]})."
+            " Run `hilum safeguard` on this checkpoint."
+        )
+    return parts
