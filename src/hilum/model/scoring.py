@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
+from hilum.imaging.placement import place_maps
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.adaptation import adapt_statistics, place_statistics, read_statistics
 from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
@@ -25,7 +26,10 @@ BATCH_FILMS = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmScores:
-    """N films: `logits` float32 (N, K), `embedding` (N, C), `cam` (N, K, h, w) unscaled Grad-CAM >= 0."""
+    """N films: `logits` float32 (N, K), `embedding` (N, C), `cam` (N, K, h, w) unscaled Grad-CAM >= 0.
+
+    Maps cover the whole film, also where the model cuts it.
+    """
 
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
@@ -97,13 +101,13 @@ class Scorer:
     @torch.inference_mode()
     def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:
         """Score films, uint8 (N, side, side)."""
-        films = apply_remedies(films, self.config.preprocessing)
+        seen = apply_remedies(films, self.config.preprocessing)
         parts: list[list[NDArray[np.float32]]] = []
-        for start in range(0, len(films), BATCH_FILMS):
-            batch = torch.from_numpy(films[start : start + BATCH_FILMS].copy()).unsqueeze(1)
+        for start in range(0, len(seen), BATCH_FILMS):
+            batch = torch.from_numpy(seen[start : start + BATCH_FILMS].copy()).unsqueeze(1)
             scores = self._network.score(batch.to(self._device))
             parts.append([value.cpu().numpy() for value in scores])
             if on_films is not None:
                 on_films(len(batch))
         logits, embedding, cam = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return FilmScores(logits, embedding, cam)
+        return FilmScores(logits, embedding, place_maps(cam, films, self.config.preprocessing))
