@@ -26,6 +26,8 @@ class Audit:
         Worst first.
     records
         The figures behind them, by part: quality, duplicates, leakage and each probe.
+    without_lungs
+        One sentence for each source and contrast: how much of the label is available without the lungs.
     seconds_of
         Time taken, by part.
     data_sha256
@@ -35,6 +37,7 @@ class Audit:
     inventory: Inventory
     findings: tuple[AuditFinding, ...]
     records: Mapping[str, object]
+    without_lungs: tuple[str, ...]
     seconds_of: Mapping[str, float]
     data_sha256: str
     folder: Path
@@ -65,6 +68,7 @@ def audit_record(audit: Audit) -> dict[str, object]:
         "counts": {severity.value: audit.count(severity) for severity in Severity},
         "findings": [to_plain(finding_record(finding)) for finding in audit.findings],
         "inventory": to_plain(audit.inventory),
+        "without_lungs": list(audit.without_lungs),
         **{name: to_plain(record) for name, record in audit.records.items()},
         "seconds": audit.seconds,
         "seconds_of": dict(audit.seconds_of),

@@ -32,6 +32,7 @@ def render_text(audit: Audit) -> str:
             more = len(finding.films) - FILMS_NAMED
             named = ", ".join(finding.films[:FILMS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
             lines.append(f"{'':<8} {named}")
+    lines += ["", *audit.without_lungs] if audit.without_lungs else []
     counts = ", ".join(f"{audit.count(severity)} {severity.value}s" for severity in Severity)
     lines += [
         "",

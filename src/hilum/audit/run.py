@@ -1,9 +1,10 @@
 """The audit, as a table of contents: read, measure, count, judge, probe, write."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -19,8 +20,8 @@ from hilum.config.schema import TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest, write_manifest
 
-Part = Callable[[FilmMeasures, Dataset], tuple[object, list[AuditFinding]]]
-"""Looks at the films: returns a record of figures and its findings."""
+if TYPE_CHECKING:
+    from hilum.audit.probes import ProbeReport
 
 
 def run_audit(
@@ -40,26 +41,33 @@ def run_audit(
     EmptyDataset, DatasetError, ConfigError
         If there is nothing to audit, or the pattern names nobody.
     """
-    clock = _Clock()
+    clock = _Clock("reading")
     dataset = open_dataset(data, config)
     if patient_pattern is not None:
         dataset = _name_patients(dataset, patient_pattern)
-    clock.lap("reading")
+    clock.start("measuring")
     with tqdm(desc="measuring", total=len(dataset.manifest), unit="film", disable=None, leave=False) as bar:
         measures = measure_films(dataset, on_films=bar.update)
-    clock.lap("measuring")
+    clock.start("counting")
     inventory = take_inventory(measures.table)
     findings = judge_inventory(inventory)
     records: dict[str, object] = {}
-    for name, part in _parts(deep=deep).items():
-        records[name], found = part(measures, dataset)
+    for name, part in _PARTS.items():
+        clock.start(name)
+        records[name], found = part(measures)
         findings += found
-        clock.lap(name)
+    sentences: list[str] = []
+    if deep:
+        report, found = _probe(measures, dataset, clock)
+        records |= {field.name: getattr(report, field.name) for field in fields(report)}
+        findings += found
+        sentences = report.sentences()
     audit = Audit(
         inventory=inventory,
         findings=tuple(worst_first(findings)),
         records=records,
-        seconds_of=clock.laps,
+        without_lungs=tuple(sentences),
+        seconds_of=clock.stop(),
         data_sha256=manifest_digest(dataset.manifest),
         folder=out,
     )
@@ -69,17 +77,32 @@ def run_audit(
     return audit
 
 
-def _parts(*, deep: bool) -> dict[str, Part]:
-    basic: dict[str, Part] = {
-        "quality": lambda measures, _: audit_quality(measures),
-        "duplicates": lambda measures, _: audit_duplicates(measures),
-        "leakage": lambda measures, _: audit_leakage(measures.table),
-    }
-    if not deep:
-        return basic
-    from hilum.audit.probes import PROBES
+_PARTS: Mapping[str, Callable[[FilmMeasures], tuple[object, list[AuditFinding]]]] = {
+    "quality": audit_quality,
+    "duplicates": audit_duplicates,
+    "leakage": lambda measures: audit_leakage(measures.table),
+}
 
-    return {**basic, **PROBES}
+
+def _probe(
+    measures: FilmMeasures, dataset: Dataset, clock: "_Clock"
+) -> "tuple[ProbeReport, list[AuditFinding]]":
+    from hilum.audit.probes import run_probes  # brings scikit-learn, which a quick audit does without
+
+    used = dataset.manifest["excluded"].isna().to_numpy()
+    with tqdm(desc="probing", unit="probe", disable=None, leave=False) as bar:
+
+        def advance(name: str) -> None:
+            clock.start(f"probing {name}")
+            bar.set_postfix_str(name)
+            bar.update()
+
+        return run_probes(
+            dataset.manifest[used].reset_index(drop=True),
+            dataset.pixels[used],
+            file_bytes=measures.table["file_bytes"][used].to_numpy(dtype=float),
+            progress=advance,
+        )
 
 
 def _name_patients(dataset: Dataset, pattern: str) -> Dataset:
@@ -88,13 +111,18 @@ def _name_patients(dataset: Dataset, pattern: str) -> Dataset:
 
 
 class _Clock:
-    """Seconds by part."""
+    """Seconds by part: a part lasts until the next one starts."""
 
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._start = time.perf_counter()
+    def __init__(self, first: str) -> None:
+        self.seconds_of: dict[str, float] = {}
+        self._since = time.perf_counter()
+        self._part = first
 
-    def lap(self, name: str) -> None:
+    def start(self, part: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = now - self._start
-        self._start = now
+        self.seconds_of[self._part] = now - self._since
+        self._since, self._part = now, part
+
+    def stop(self) -> dict[str, float]:
+        self.start("")
+        return self.seconds_of
