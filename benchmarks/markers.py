@@ -2,7 +2,7 @@
 
 Phantom sets are drawn with a letter 10 % more frequent on tuberculosis, and clean; each set is tested twice,
 with the letters that were found in the pixels and with those known to be there: the difference is what
-finding letters costs, the rest is chance. Then many sets are made of the same findings by drawing films again,
+finding letters costs, the rest is chance. Then many sets are made of those findings by drawing films again,
 to see other sizes and rarer letters. Drawn sets are kept in --work: the benchmark can be stopped and gone on.
 
     python benchmarks/markers.py [--work markers] [--sets 12] [--films 1000]
