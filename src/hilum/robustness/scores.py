@@ -42,7 +42,8 @@ class ScoreStore:
 
     def remove(self) -> None:
         """Forget everything: the run is finished."""
-        shutil.rmtree(self.folder)
+        if self.folder.exists():  # a model compared with itself shares it
+            shutil.rmtree(self.folder)
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
