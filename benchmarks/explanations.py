@@ -1,7 +1,7 @@
 """Whether the maps are worth showing, beside those of the grad-cam library on the same network and films.
 
-The limits are fitted on the validation split (`check_explanations`, as `hilum safeguard` does) and the maps
-measured on the test split: deletion and insertion of ours, of the library's Grad-CAM and Grad-CAM++ on the
+The limits are those the model carries, or are fitted on the validation split as `hilum safeguard` does; the
+maps are measured on the test split: deletion and insertion of ours, of the library's Grad-CAM and Grad-CAM++ on the
 same network and films, and of two maps that know nothing of the network: a blob in the middle of the film
 and the film's edges. Time per map is measured in turn, one film at a time, as `hilum predict` meets them.
 
