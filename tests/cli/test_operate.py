@@ -39,6 +39,7 @@ def test_json_is_one_object_a_line(hilum: Hilum, films: list[Path], tiny_bundle:
     assert set(good) == set(refused) == {
         "path", "probabilities", "decision", "scenarios", "prediction_set", "referral", "notes", "reason",
         "overlay", "map_withheld", "map_notes", "model", "temperature", "is_calibrated", "notice",
+            "refusal", "gate_overruled",
     }  # fmt: skip
     assert sum(good["probabilities"].values()) == pytest.approx(1.0)
     assert good["decision"] == max(good["probabilities"], key=good["probabilities"].get)
@@ -54,12 +55,13 @@ def test_csv_has_a_column_per_class_under_its_name(hilum: Hilum, films, tiny_bun
     answer = hilum("predict", films[0], bad, "--csv", "--model", tiny_bundle)
     assert answer.code == 1
     rows = list(csv.reader(io.StringIO(answer.out)))
-    assert rows[0] == ["path", "Normal", "Pneumonia", "Tuberculosis", "decision", "referral", "reason"]
+    assert rows[0][:4] == ["path", "Normal", "Pneumonia", "Tuberculosis"]
+    assert rows[0][4:] == ["decision", "referral", "refusal", "reason"]
     assert sum(map(float, rows[1][1:4])) == pytest.approx(1.0, abs=2e-6)
     assert rows[1][4] == rows[0][1 + max(range(3), key=lambda index: float(rows[1][1 + index]))]
-    assert rows[1][6] == ""
-    assert rows[2][:6] == [str(bad), "", "", "", "", ""]
-    assert rows[2][6].startswith("unreadable_image: ")
+    assert rows[1][6:] == ["", ""]
+    assert rows[2][:7] == [str(bad), "", "", "", "", "", ""]
+    assert rows[2][7].startswith("unreadable_image: ")
 
 
 def test_all_shapes_tell_the_same(hilum: Hilum, films: list[Path], tiny_bundle: Path):

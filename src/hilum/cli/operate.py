@@ -31,10 +31,14 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     explain: Annotated[Path | None, typer.Option(help="Folder for heatmap overlays.")] = None,
+    no_gate: Annotated[
+        bool, typer.Option("--no-gate", help="Answer for films that the input gate refuses, and say so.")
+    ] = False,
 ) -> None:
     """Classify films; a film that cannot be used is reported with its reason and sets exit code 1."""
     from hilum.explain.map_verdict import judge_map
     from hilum.inference.answer import AnswerRules
+    from hilum.inference.gate import InputGate
     from hilum.inference.predict import find_films, predict_films
     from hilum.registry.bundle import load_model
     from hilum.registry.site_profile import read_site_profile
@@ -44,6 +48,7 @@ def predict(
     scorer = scorer.with_statistics(profile.statistics) if profile else scorer
     _introduce(facts, profile)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
+    gate = InputGate.from_record(facts["input_gate"]) if facts.get("input_gate") else None
     unused = 0
     for film in predict_films(
         find_films(_expand(paths)),
@@ -51,6 +56,8 @@ def predict(
         side_px=scorer.side_px,
         rules=AnswerRules.from_facts(facts, profile),
         judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
+        gate=gate,
+        overrule_gate=no_gate,
     ):
         write(film, facts, _save_overlay(film, explain))
         unused += film.answer is None
@@ -65,6 +72,8 @@ def _introduce(facts: dict[str, Any], profile: "SiteProfile | None") -> None:
     if not facts["is_calibrated"]:
         lines.append(f"{facts['name']} is a bare checkpoint: its probabilities are not calibrated")
     lines.append(f"{facts['name']}. {NOTICE}")
+    if not facts.get("input_gate"):
+        lines.append("this model carries no input gate")
     lines += [f"known to fail, {failure}" for failure in facts.get("known_failures", ())]
     if profile is not None:
         lines.append(f"site {profile.name}: {' or '.join(profile.diseases)} in question")
@@ -98,6 +107,8 @@ def _write_text(film: "Prediction", facts: dict[str, Any], overlay: Path | None)
     answer = film.answer
     scores = ", ".join(f"{name} {value:.1%}" for name, value in answer.probabilities.items())
     print(f"{film.path}: {answer.decision} ({scores})" + (f" heatmap {overlay}" if overlay else ""))
+    if film.refusal:
+        print(f"  the input gate was overruled. {film.refusal}")
     for reason in answer.referral:
         print(f"  to a reader ({reason.code}): {reason.sentence}")
     for note in answer.notes:
@@ -119,6 +130,8 @@ def _write_json(film: "Prediction", facts: dict[str, Any], overlay: Path | None)
         "referral": [asdict(reason) for reason in answer.referral] if answer else None,
         "notes": answer.notes if answer else (),
         "reason": film.reason,
+        "refusal": film.refusal.code if film.refusal else None,
+        "gate_overruled": film.refusal is not None and answer is not None,
         "overlay": str(overlay) if overlay else None,
         "map_withheld": film.map_withheld,
         "map_notes": film.map_notes,
@@ -132,14 +145,15 @@ def _write_json(film: "Prediction", facts: dict[str, Any], overlay: Path | None)
 
 def _make_csv_writer() -> Write:
     rows = csv.writer(sys.stdout)
-    rows.writerow(["path", *CLASS_NAMES, "decision", "referral", "reason"])
+    rows.writerow(["path", *CLASS_NAMES, "decision", "referral", "refusal", "reason"])
 
     def write(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
         del facts, overlay
         probabilities = film.probabilities or {}
         scores = [f"{probabilities[name]:.6f}" if name in probabilities else "" for name in CLASS_NAMES]
         codes = " ".join(reason.code for reason in film.answer.referral) if film.answer else ""
-        rows.writerow([film.path, *scores, film.decision or "", codes, film.reason])
+        refusal = film.refusal.code if film.refusal else ""
+        rows.writerow([film.path, *scores, film.decision or "", codes, refusal, film.reason])
         sys.stdout.flush()
 
     return write

@@ -6,7 +6,8 @@ Knows nothing about torch or HTTP: the network is handed in as something that sc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.evaluation.operating_points import Scenario, decide
 from hilum.inference.answer import Answer, AnswerRules
+from hilum.inference.gate import InputGate, Refusal
 
 CHUNK_FILMS = 16
 """Films decoded and scored together: large enough to use the cores, small enough to stream."""
@@ -58,7 +60,8 @@ class Prediction:
     """One film's answer, or in `reason` why there is none.
 
     `cam` is float32 (h, w), the called finding's Grad-CAM; None when `map_withheld` says why it is not
-    shown. `map_notes` are sentences to read beside it.
+    shown. `map_notes` are sentences to read beside it. `refusal` is what the input gate has against the film;
+    beside an answer it was overruled.
     """
 
     path: str
@@ -68,6 +71,7 @@ class Prediction:
     cam: NDArray[np.float32] | None = None
     map_withheld: str | None = None
     map_notes: tuple[str, ...] = ()
+    refusal: Refusal | None = None
 
     @property
     def probabilities(self) -> dict[str, float] | None:
@@ -87,6 +91,15 @@ class Prediction:
         return {str(scenario): decide(row, scenario)[0] for scenario in Scenario}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answering:
+    network: Network
+    rules: AnswerRules
+    judge_map: JudgeMap | None
+    gate: InputGate | None
+    overrule_gate: bool
+
+
 def predict_films(
     paths: Iterable[Path],
     network: Network,
@@ -94,6 +107,8 @@ def predict_films(
     side_px: int,
     rules: AnswerRules,
     judge_map: JudgeMap | None = None,
+    gate: InputGate | None = None,
+    overrule_gate: bool = False,
 ) -> Iterator[Prediction]:
     """Yield one prediction per path, in order.
 
@@ -105,12 +120,18 @@ def predict_films(
         How logits become answers.
     judge_map
         Decides whether a map may be shown; None shows every map (and asks for no lungs to be found).
+    gate
+        Refuses what is no film or unlike any; None lets everything readable through.
+    overrule_gate
+        Answer for refused films too, the refusal beside the answer.
     """
+    answering = _Answering(network, rules, judge_map, gate, overrule_gate)
     remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(islice(remaining, CHUNK_FILMS)):
             films = list(pool.map(lambda path: _read(path, side_px), chunk))
-            yield from _score_chunk(chunk, films, network, rules, judge_map)
+            refusals = list(pool.map(partial(_judge, gate), films))
+            yield from _score_chunk(chunk, films, refusals, answering)
 
 
 def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
@@ -139,23 +160,38 @@ def _read(path: Path, side_px: int) -> NDArray[np.uint8] | InputError:
         return error
 
 
+def _judge(gate: InputGate | None, film: NDArray[np.uint8] | InputError) -> Refusal | None:
+    return None if gate is None or isinstance(film, InputError) else gate.judge_pixels(film)
+
+
 def _score_chunk(
     paths: list[Path],
     films: list[NDArray[np.uint8] | InputError],
-    network: Network,
-    rules: AnswerRules,
-    judge_map: JudgeMap | None,
+    refusals: list[Refusal | None],
+    by: _Answering,
 ) -> Iterator[Prediction]:
-    readable = [film for film in films if not isinstance(film, InputError)]
-    if readable:
-        scores: NetworkScores = network(np.stack(readable))
-        answers = iter(zip(rules.answer(scores.logits.astype(np.float64)), scores.cam, strict=True))
-    for path, film in zip(paths, films, strict=True):
+    asked = [
+        film
+        for film, refusal in zip(films, refusals, strict=True)
+        if not isinstance(film, InputError) and (refusal is None or by.overrule_gate)
+    ]
+    if asked:
+        scores: NetworkScores = by.network(np.stack(asked))
+        answers = enumerate(by.rules.answer(scores.logits.astype(np.float64)))
+    for path, film, of_pixels in zip(paths, films, refusals, strict=True):
+        refusal = of_pixels
         if isinstance(film, InputError):
             yield Prediction(str(path), None, f"{film.code}: {film}")
             continue
-        answer, cams = next(answers)
-        yield _with_map(str(path), answer, film, cams[CLASS_NAMES.index(answer.decision)], judge_map)
+        if refusal is None or by.overrule_gate:
+            index, answer = next(answers)
+            if refusal is None and by.gate is not None:
+                refusal = by.gate.judge_embedding(scores.embedding[index])
+        if refusal is not None and not by.overrule_gate:
+            yield Prediction(str(path), None, str(refusal), film, refusal=refusal)
+            continue
+        cam = scores.cam[index, CLASS_NAMES.index(answer.decision)]
+        yield replace(_with_map(str(path), answer, film, cam, by.judge_map), refusal=refusal)
 
 
 def _with_map(

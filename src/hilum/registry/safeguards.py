@@ -39,7 +39,11 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path) -> Path:
     record: dict[str, Any] = {
         "weights_sha256": scorer.weights_sha256,
         "input_gate": fit_gate(
-            train, scorer.score(train).embedding, validation, scorer.score(validation).embedding
+            train,
+            scorer.score(train).embedding,
+            validation,
+            scorer.score(validation).embedding,
+            embed=lambda films: scorer.score(films).embedding,
         ),
     }
     log.info("testing the maps of validation films")

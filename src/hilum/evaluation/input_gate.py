@@ -1,0 +1,175 @@
+"""Fit the input gate of a model: which pictures it may be asked about at all.
+
+Before any score, one linear check per kind of wrong picture (ridge regression on `describe_structure`,
+films against pictures made wrong) and one limit on contrast; after it, one on the distance of the embedding.
+The limits: all checks share one budget, the validation films that may be refused. The highest common rank
+that keeps to it gives each check's limit (as in conformal prediction, by rank and without a distribution);
+where wrong pictures leave a gap beyond it the limit moves into the middle of the gap, else a new site is
+refused for being new.
+
+The record is plain JSON and holds no film: weights, limits and the mean film at 32 x 32.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import DatasetError
+from hilum.domain.thresholds import (
+    GATE_CENTRE_MARGIN,
+    GATE_DRAWN_FILMS,
+    GATE_LET_THROUGH_SHARE,
+    GATE_MARGIN_SHARE,
+    GATE_MAX_FIT_FILMS,
+    GATE_MIN_FILMS,
+    GATE_RIDGE_SHARE,
+    GATE_WRONG_FILM_QUANTILE,
+)
+from hilum.evaluation.embedding_distance import EmbeddingDistance
+from hilum.evaluation.packed_array import pack_array, unpack_array
+from hilum.evaluation.wrong_films import WRONG_KINDS, Film, expose_badly, jitter_film
+from hilum.imaging.appearance import mean_film, measure_appearance
+from hilum.imaging.structure import describe_structure
+
+GATE_VERSION = 1
+"""Raised when a record of before can no longer be read."""
+
+Films = NDArray[np.uint8]
+Array = NDArray[np.float32]
+Embed = Callable[[Films], Array]
+"""uint8 (N, side, side) to float32 (N, C)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearCheck:
+    """One kind's score of a structure, about 0 for films and 1 for the kind."""
+
+    weights: Array
+    offset: float
+
+    def score(self, structures: Array) -> Array:
+        """Return float32 (N,) of (N, STRUCTURE_LENGTH)."""
+        return np.asarray(structures @ self.weights + self.offset, np.float32)
+
+
+def measure_flatness(film: Film) -> float:
+    """Return 8 minus the bits of entropy of a film's middle: high for a picture with little contrast."""
+    margin_y, margin_x = (round(GATE_CENTRE_MARGIN * side) for side in film.shape)
+    height, width = film.shape
+    middle = film[margin_y : height - margin_y, margin_x : width - margin_x]
+    return 8.0 - measure_appearance(np.ascontiguousarray(middle)).entropy_bits
+
+
+def fit_gate(
+    train_pixels: Films,
+    train_embeddings: Array,
+    val_pixels: Films,
+    val_embeddings: Array,
+    *,
+    embed: Embed,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Fit a gate and return its record.
+
+    Parameters
+    ----------
+    train_pixels, val_pixels
+        uint8 (N, side, side), as they are decoded, before any remedy of the model.
+    train_embeddings, val_embeddings
+        float32 (N, C), `FilmScores.embedding` of the same films.
+    embed
+        Gives the embeddings of pictures as of films; asked about some hundred drawn pictures.
+
+    Raises
+    ------
+    DatasetError
+        If either set has fewer than `GATE_MIN_FILMS` films, or films and embeddings differ in number.
+    """
+    for name, films, embeddings in (
+        ("training", train_pixels, train_embeddings),
+        ("validation", val_pixels, val_embeddings),
+    ):
+        if len(films) < GATE_MIN_FILMS or len(films) != len(embeddings):
+            raise DatasetError(
+                f"input gate: {len(films)} {name} films with {len(embeddings)} embeddings; at least"
+                f" {GATE_MIN_FILMS} films are needed, each with its embedding. Add films."
+            )
+    random = np.random.default_rng(seed)
+    checks = _fit_checks(train_pixels, random)
+    distance = EmbeddingDistance.fit(train_embeddings)
+    structures = _describe(val_pixels)
+    measures = {code: check.score(structures) for code, check in checks.items()}
+    measures["contrast-out-of-range"] = np.array([measure_flatness(film) for film in val_pixels], np.float32)
+    measures["unlike-training-films"] = distance.measure(val_embeddings)
+    limits = _joint_limits(measures)
+    moved = dict(limits)
+    for code, check in checks.items():
+        wrong = check.score(_describe(_make_wrong(code, val_pixels, random)))
+        moved[code] = _move_into_gap(limits[code], wrong)
+    flat = [measure_flatness(expose_badly(film, random)) for film in val_pixels]
+    moved["contrast-out-of-range"] = _move_into_gap(limits["contrast-out-of-range"], np.array(flat))
+    drawn = distance.measure(embed(_make_wrong("not-a-chest-film", val_pixels[:GATE_DRAWN_FILMS], random)))
+    moved["unlike-training-films"] = _move_into_gap(limits["unlike-training-films"], drawn)
+    refused = np.any([values > moved[code] for code, values in measures.items()], axis=0)
+    return {
+        "version": GATE_VERSION,
+        "fitted_on": {"train_films": len(train_pixels), "val_films": len(val_pixels), "seed": seed},
+        "val_let_through": 1.0 - float(refused.mean()),
+        "limits": {code: {"limit": moved[code], "budget_limit": limits[code]} for code in moved},
+        "checks": {
+            code: {"weights": pack_array(check.weights), "offset": check.offset}
+            for code, check in checks.items()
+        },
+        "embedding": distance.to_record(),
+        "mean_film": pack_array(mean_film(train_pixels), dtype="float16"),
+    }
+
+
+def _describe(films: Films) -> Array:
+    return np.stack([describe_structure(film) for film in films])
+
+
+def _make_wrong(code: str, films: Films, random: np.random.Generator) -> Films:
+    return np.stack([make(film, films, random) for make in WRONG_KINDS[code] for film in films])
+
+
+def _fit_checks(films: Films, random: np.random.Generator) -> dict[str, LinearCheck]:
+    """Fit one check per kind: films as they are and jittered against jittered films made wrong."""
+    if len(films) > GATE_MAX_FIT_FILMS:
+        films = films[random.permutation(len(films))[:GATE_MAX_FIT_FILMS]]
+    jittered = np.stack([jitter_film(film, random) for film in films])
+    right = np.concatenate([_describe(films), _describe(jittered)])
+    return {code: _fit_linear(right, _describe(_make_wrong(code, jittered, random))) for code in WRONG_KINDS}
+
+
+def _fit_linear(right: Array, wrong: Array) -> LinearCheck:
+    """Ridge regression of 0 for right and 1 for wrong, both sides weighing alike."""
+    means = [side.astype(np.float64).mean(axis=0) for side in (right, wrong)]
+    centre = (means[0] + means[1]) / 2
+    scatter = sum(
+        (side - centre).T.astype(np.float64) @ (side - centre) / (2 * len(side)) for side in (right, wrong)
+    )
+    shrunk = scatter + GATE_RIDGE_SHARE * np.trace(scatter) / len(scatter) * np.eye(len(scatter))
+    weights = np.linalg.solve(shrunk, (means[1] - means[0]) / 4)
+    stored = unpack_array(pack_array(weights))
+    return LinearCheck(stored, float(0.5 - centre @ stored))
+
+
+def _joint_limits(measures: dict[str, Array]) -> dict[str, float]:
+    """Return each measure's limit: the highest common rank that refuses no more films than the budget."""
+    scores = np.stack(list(measures.values()), axis=1).astype(np.float64)  # (N, checks)
+    allowed = math.floor((1.0 - GATE_LET_THROUGH_SHARE) * (len(scores) + 1))
+    ordered = np.sort(scores, axis=0)[::-1]
+    rank = 0
+    while rank + 1 < len(ordered) and int((scores > ordered[rank + 1]).any(axis=1).sum()) <= allowed:
+        rank += 1
+    return {code: float(limit) for code, limit in zip(measures, ordered[rank], strict=True)}
+
+
+def _move_into_gap(limit: float, wrong: NDArray[np.floating]) -> float:
+    gap = float(np.quantile(wrong, GATE_WRONG_FILM_QUANTILE)) - limit
+    return limit + GATE_MARGIN_SHARE * max(gap, 0.0)
