@@ -1,4 +1,4 @@
-"""The page's sections on the audit of data, from audit, planted-faults and near-duplicates in docs/measured."""
+"""The page's sections on the audit of data: real films, planted faults, near pairs of many hashes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,8 +70,8 @@ def _peers(peer: Record | None) -> list[str]:
     vision, hashes = peer["cleanvision"], peer["imagehash"]
     issues = ", ".join(f"{name} {count:,}" for name, count in vision["issues"].items() if count)
     return [
-        f"In the same run: cleanvision took {vision['seconds']:.0f} s and names {issues or 'nothing'}. imagehash"
-        f" took {hashes['seconds_hashing']:.0f} s to hash and {hashes['seconds_comparing']:.0f} s to compare"
+        f"In the same run: cleanvision took {vision['seconds']:.0f} s and names {issues or 'nothing'}."
+        f" imagehash took {hashes['seconds_hashing']:.0f} s to hash and {hashes['seconds_comparing']:.0f} s to compare"
         f" every pair, and calls {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits,"
         " patients, classes or sources, or what a chest is.",
         "",
@@ -137,8 +137,8 @@ def _near_duplicates(record: Record) -> list[str]:
     return [
         *lines,
         f"{peer['peer']}, on {peer['hashes']:,} hashes: {peer['seconds']:.1f} s and {peer['found']} of"
-        f" {peer['planted']} pairs; this search on the same: {peer['seconds_ours']:.3f} s. At its rate a million"
-        f" would take {peer['days_for_a_million_at_this_rate']:.0f} days.",
+        f" {peer['planted']} pairs; this search on the same: {peer['seconds_ours']:.3f} s. At its rate a"
+        f" million would take {peer['days_for_a_million_at_this_rate']:.0f} days.",
         "",
     ]
 
