@@ -71,8 +71,8 @@ def _peers(peer: Record | None) -> list[str]:
     issues = ", ".join(f"{name} {count:,}" for name, count in vision["issues"].items() if count)
     return [
         f"In the same run: cleanvision took {vision['seconds']:.0f} s and names {issues or 'nothing'}."
-        f" imagehash took {hashes['seconds_hashing']:.0f} s to hash and {hashes['seconds_comparing']:.0f} s to compare"
-        f" every pair, and calls {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits,"
+        f" imagehash took {hashes['seconds_hashing']:.0f} s to hash and"
+        f" {hashes['seconds_comparing']:.0f} s to compare every pair, and calls {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits,"
         " patients, classes or sources, or what a chest is.",
         "",
     ]
