@@ -82,7 +82,7 @@ def test_a_class_that_goes_missing_is_told_before_an_accuracy_that_hides_it():
     one = level(1, accuracy=fall(0.04, 0.02, 0.06), recall_Tuberculosis=fall(0.5, 0.35, 0.65))
     (finding,) = find_weaknesses(corrupted(one))
     assert finding.sentence.startswith(
-        "JPEG, quality 99 (severity 1 of 5): Tuberculosis films called Tuberculosis falls by 0.50"
+        "JPEG, quality 99 (severity 1 of 5): sensitivity for Tuberculosis falls by 0.50"
         " (0.35 to 0.65), to 0.40; accuracy falls by 0.04"
     )
 
@@ -102,6 +102,13 @@ def test_attacks_warn_at_the_largest_invisible_epsilon_and_never_block():
     assert finding.figures["epsilon"] == 1.0
 
 
+def test_too_few_attacked_films_say_so():
+    one = attack("FGSM", 1.0, 0.5)
+    one["drops"]["accuracy"] = {"value": None, "reason": "6 films: no claim below 10"}
+    (finding,) = find_weaknesses(report(attacks={"films": 6, "levels": [one]}))
+    assert (finding.severity, finding.sentence) == (Severity.NOTE, "FGSM: 6 films: no claim below 10.")
+
+
 def site(seen: int = 0, **drops: dict[str, float]) -> dict[str, Any]:
     return {**level(1, **drops), "name": "sakha", "films": 402, "seen": seen}
 
@@ -111,6 +118,16 @@ def test_a_collapse_at_another_site_comes_first():
     whole["external"] = [site(recall_Tuberculosis=fall(0.9, 0.8, 1.0))]
     codes = [finding.code for finding in find_weaknesses(whole)]
     assert codes == ["external-drop", "corruption-jpeg"]
+
+
+def test_a_class_that_goes_unrecognised_at_a_site_blocks_even_if_it_was_never_measured_here():
+    there = site(accuracy=fall(0.02, 0.01, 0.03))
+    there["figures"]["recall_Tuberculosis"] = fall(0.0, 0.0, 0.19)
+    there["figures"]["recall_Pneumonia"] = fall(0.5, 0.4, 0.6)  # the bound itself is allowed
+    first, second = find_weaknesses(report(external=[there]))
+    assert (first.code, first.severity) == ("external-class-fails", Severity.BLOCKER)
+    assert first.sentence == "At sakha: sensitivity for Tuberculosis is 0.00 (0.00 to 0.19)."
+    assert second.severity is Severity.NOTE
 
 
 def test_a_site_that_was_seen_is_no_site():

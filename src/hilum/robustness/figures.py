@@ -111,7 +111,8 @@ def _curves(
         places = [0, *positions]
         axes.plot(places, values, color=colour, linestyle=_STYLES[number % len(_STYLES)], marker=".")
         if number == 0:
-            axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
+            band = np.clip([low, high], 0, 1)
+            axes.fill_between(places, *band, color=colour, alpha=0.18, linewidth=0)
 
 
 def _number(figure: Record, name: str = "value") -> float:

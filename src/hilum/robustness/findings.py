@@ -11,6 +11,7 @@ from hilum.audit.record import AuditFinding, Severity, worst_first
 from hilum.domain.thresholds import (
     BLOCKING_DROP,
     INVISIBLE_EPSILON_GREY,
+    MAX_CLASS_ERROR_RATE,
     MILD_SEVERITY,
     MODERATE_SEVERITY,
     WARNING_DROP,
@@ -23,12 +24,13 @@ NAMES: Mapping[str, str] = {
     "accuracy": "accuracy",
     "macro_auroc": "macro AUROC",
     "sick_vs_normal": "sick/normal AUROC",
-    "recall_Normal": "Normal films called Normal",
-    "recall_Pneumonia": "Pneumonia films called Pneumonia",
-    "recall_Tuberculosis": "Tuberculosis films called Tuberculosis",
+    "recall_Normal": "specificity (Normal called Normal)",
+    "recall_Pneumonia": "sensitivity for Pneumonia",
+    "recall_Tuberculosis": "sensitivity for Tuberculosis",
 }
 """Figures as they are called in a sentence, by their name in the record."""
 
+RECALLS = tuple(name for name in NAMES if name.startswith("recall_"))
 _OVERALL = ("accuracy", "sick_vs_normal")
 
 
@@ -84,6 +86,14 @@ def _attacks(report: Record) -> Iterator[AuditFinding]:
         levels = [level for level in report["attacks"]["levels"] if level["attack"] == attack]
         invisible = [level for level in levels if level["epsilon"] <= INVISIBLE_EPSILON_GREY]
         level = (invisible or levels)[-1]
+        if level["drops"]["accuracy"]["value"] is None:
+            yield AuditFinding(
+                code="attacks-without-claim",
+                severity=Severity.NOTE,
+                sentence=f"{attack}: {level['drops']['accuracy']['reason']}.",
+                advice="Attack more films (--attacked).",
+            )
+            continue
         figure = _largest(level["drops"], _OVERALL)
         if figure is None:
             continue
@@ -111,6 +121,7 @@ def _external(report: Record) -> Iterator[AuditFinding]:
                 figures={"films": site["seen"]},
             )
         figure = _largest(site["drops"], tuple(NAMES))
+        yield from _failing_classes(site, told=figure)
         if figure is None:
             yield AuditFinding(
                 code="external-holds",
@@ -127,6 +138,22 @@ def _external(report: Record) -> Iterator[AuditFinding]:
             f"{_sentence(site, figure, also=('sick_vs_normal',))}.",
             advice="Commission the site: fit a threshold on its own films before any answer is used.",
             figures=_numbers(site["drops"][figure], figure),
+        )
+
+
+def _failing_classes(site: Record, *, told: str | None) -> Iterator[AuditFinding]:
+    """Yield the classes that go unrecognised at a site, whatever they did before."""
+    for name in RECALLS:
+        recall = site["figures"][name]
+        if name == told or recall.get("high") is None or recall["high"] >= 1 - MAX_CLASS_ERROR_RATE:
+            continue
+        yield AuditFinding(
+            code="external-class-fails",
+            severity=Severity.BLOCKER,
+            sentence=f"At {site['name']}: {NAMES[name]} is {recall['value']:.2f} ({recall['low']:.2f} to"
+            f" {recall['high']:.2f}).",
+            advice="Do not use the most probable class there; commission the site.",
+            figures={"figure": name, "drop": 1 - recall["value"], "value": recall["value"]},
         )
 
 
