@@ -72,8 +72,9 @@ def _peers(peer: Record | None) -> list[str]:
     return [
         f"In the same run: cleanvision took {vision['seconds']:.0f} s and names {issues or 'nothing'}."
         f" imagehash took {hashes['seconds_hashing']:.0f} s to hash and"
-        f" {hashes['seconds_comparing']:.0f} s to compare every pair, and calls {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits,"
-        " patients, classes or sources, or what a chest is.",
+        f" {hashes['seconds_comparing']:.0f} s to compare every pair; it calls"
+        f" {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits, patients, classes or"
+        " sources, or what a chest is.",
         "",
     ]
 
