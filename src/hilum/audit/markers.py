@@ -9,8 +9,8 @@ strict than Holm's correction.
 
 Limits: nothing can see a 10 % difference in few films. With letters on half of the films and three classes of
 equal size this finds it in about 4 of 10 sets of 600 films, 6 of 10 of 1,000 and 8 of 10 of 2,000; rarer
-letters show with fewer films. Dark letters, letters as large as a clavicle and text over the lungs are not
-found. A patient with films of several classes counts with the first film only.
+letters show with fewer films. Dark letters, letters below about 6 pixels or as large as a clavicle and text
+over the lungs are not found. A patient with films of several classes counts with the first film only.
 """
 
 from dataclasses import dataclass
