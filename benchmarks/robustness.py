@@ -1,4 +1,4 @@
-"""The robustness of the shipped model: `hilum robustness` on real films of the test split and the unseen site.
+"""The robustness of the shipped model on real films, by `hilum robustness`: test split and unseen site.
 
 Runs the command as a user does, and keeps counts and figures, never a file name. Can be interrupted: what is
 scored is kept in --work. All films take tens of minutes on two idle cores; --films takes a sample.
