@@ -1,9 +1,9 @@
 """Whether the maps are worth showing, beside those of the grad-cam library on the same network and films.
 
 The limits are those the model carries, or are fitted on the validation split as `hilum safeguard` does; the
-maps are measured on the test split: deletion and insertion of ours, of the library's Grad-CAM and Grad-CAM++ on the
-same network and films, and of two maps that know nothing of the network: a blob in the middle of the film
-and the film's edges. Time per map is measured in turn, one film at a time, as `hilum predict` meets them.
+maps are measured on the test split: deletion and insertion of ours, of the library's Grad-CAM and Grad-CAM++
+on the same network and films, and of two maps that know nothing of the network: a blob in the middle of the
+film and the film's edges. Time per map is measured in turn, one film at a time.
 
     python benchmarks/explanations.py ../shared/data/cxr [--model BUNDLE] [--films 15]
 """
