@@ -84,7 +84,7 @@ def draw_severities(films: NDArray[np.uint8], *, seed: int) -> Figure:
         film = films[row * len(films) // len(CORRUPTIONS)][None]
         changed = [corrupt_films(film, name, severity, seed=seed)[0] for severity in SEVERITIES]
         strips.append(np.hstack([film[0], *changed]))  # (side, 6 side)
-    figure = Figure(figsize=(7.8, 1.16 * len(CORRUPTIONS)), layout="constrained")
+    figure = Figure(figsize=(8.6, 1.16 * len(CORRUPTIONS)), layout="constrained")
     axes = figure.subplots()
     # One picture of all films: an axis for each of them takes half a minute to lay out.
     axes.imshow(np.vstack(strips), cmap="gray", vmin=0, vmax=255)
