@@ -59,5 +59,10 @@ def faulty(faulty_set: Dataset) -> FilmMeasures:
 
 
 @pytest.fixture(scope="session")
-def clean(clean_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> FilmMeasures:
-    return measure_films(_open(clean_folder, tmp_path_factory.getbasetemp() / "pixels"))
+def clean_set(clean_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return _open(clean_folder, tmp_path_factory.getbasetemp() / "pixels")
+
+
+@pytest.fixture(scope="session")
+def clean(clean_set: Dataset) -> FilmMeasures:
+    return measure_films(clean_set)

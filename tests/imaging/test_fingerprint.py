@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from hilum.imaging.fingerprint import content_sha256, duplicate_clusters, perceptual_hash, thumbnail
+from hilum.imaging.fingerprint import (
+    content_sha256,
+    duplicate_clusters,
+    fine_detail,
+    perceptual_hash,
+    thumbnail,
+)
 
 
 def picture(seed: int) -> np.ndarray:
@@ -54,6 +60,23 @@ def test_thumbnail_dot_product_is_pearson_correlation() -> None:
 @pytest.mark.parametrize("grey", [0, 1, 77, 255])
 def test_thumbnail_of_one_grey_value_is_all_zeros(grey: int) -> None:
     assert not thumbnail(np.full((77, 45), grey, np.uint8)).any()
+
+
+def test_fine_detail_survives_brightness_and_size_and_knows_no_slow_change() -> None:
+    film = np.random.default_rng(8).integers(0, 200, (64, 64), dtype=np.uint8)
+    film = cv2.resize(film, (256, 256), interpolation=cv2.INTER_CUBIC)
+    detail = fine_detail(film)
+    assert detail.shape == (64, 64)
+    assert float(np.linalg.norm(detail)) == pytest.approx(1, abs=1e-5)
+    ramp = np.add.outer(np.zeros(256), np.arange(256) * 0.2).astype(np.uint8)
+    assert float((detail * fine_detail(cv2.resize(film, (180, 180)) // 2 + 20)).sum()) > 0.95
+    assert float((detail * fine_detail(film + ramp)).sum()) > 0.99
+    assert abs(float((detail * fine_detail(film[::-1])).sum())) < 0.1
+
+
+@pytest.mark.parametrize("grey", [0, 77, 255])
+def test_fine_detail_of_one_grey_value_is_all_zeros(grey: int) -> None:
+    assert not fine_detail(np.full((77, 45), grey, np.uint8)).any()
 
 
 def test_clusters_number_films_by_first_appearance_and_link_copies() -> None:

@@ -1,6 +1,7 @@
 """Films that are in a set twice: the same file, or the same picture in another coat.
 
-A hash alone cries wolf, since chest films look alike: candidates within 6 bits are compared by their pixels.
+A hash alone cries wolf, since chest films look alike: candidates within 6 bits are compared by their pixels,
+first coarsely, then by their fine detail, which two films of one patient do not share.
 A copy that was turned, mirrored, cropped or shifted by more than a few percent is not found.
 """
 
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.audit.measures import FilmMeasures
 from hilum.audit.record import AuditFinding, Severity
-from hilum.domain.thresholds import DUPLICATE_MIN_CORRELATION
-from hilum.imaging.fingerprint import correlate_pairs
+from hilum.domain.thresholds import DUPLICATE_MIN_CORRELATION, DUPLICATE_MIN_DETAIL_CORRELATION
+from hilum.imaging.fingerprint import correlate_pairs, fine_detail
 from hilum.imaging.near_pairs import find_near_pairs
 
 
@@ -49,8 +51,16 @@ class DuplicateAudit:
     is_complete: bool
 
 
-def audit_duplicates(measures: FilmMeasures) -> tuple[DuplicateAudit, list[AuditFinding]]:
-    """Find films that are in the set twice, across splits and labels and inside one."""
+def audit_duplicates(
+    measures: FilmMeasures, pixels: NDArray[np.uint8]
+) -> tuple[DuplicateAudit, list[AuditFinding]]:
+    """Find films that are in the set twice, across splits and labels and inside one.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (N, side, side), film for film.
+    """
     films = measures.table
     exact = _exact_pairs(films)
     # A blank film correlates with nothing and would only crowd the search.
@@ -58,7 +68,8 @@ def audit_duplicates(measures: FilmMeasures) -> tuple[DuplicateAudit, list[Audit
     alike = find_near_pairs(measures.hashes[shown])
     first, second = shown[alike.first], shown[alike.second]
     same = correlate_pairs(measures.thumbnails, first, second) >= DUPLICATE_MIN_CORRELATION
-    confirmed = set(zip(first[same].tolist(), second[same].tolist(), strict=True))
+    alike_pairs = zip(first[same].tolist(), second[same].tolist(), strict=True)
+    confirmed = {pair for pair in alike_pairs if _same_detail(pixels, *pair)}
     pairs = [_describe(films, *pair, is_exact=True) for pair in sorted(exact)]
     pairs += [
         _describe(films, *pair, is_exact=False) for pair in sorted(confirmed - _same_bytes(films, confirmed))
@@ -86,6 +97,11 @@ def _exact_pairs(films: pd.DataFrame) -> set[tuple[int, int]]:
         (min(pair), max(pair))
         for pair in zip(places[:-1][mates].tolist(), places[1:][mates].tolist(), strict=True)
     }
+
+
+def _same_detail(pixels: NDArray[np.uint8], first: int, second: int) -> bool:
+    correlation = float((fine_detail(pixels[first]) * fine_detail(pixels[second])).sum())
+    return correlation >= DUPLICATE_MIN_DETAIL_CORRELATION
 
 
 def _same_bytes(films: pd.DataFrame, pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:

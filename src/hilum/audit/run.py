@@ -54,7 +54,7 @@ def run_audit(
     records: dict[str, object] = {}
     for name, part in _PARTS.items():
         clock.start(name)
-        records[name], found = part(measures)
+        records[name], found = part(measures, dataset)
         findings += found
     sentences: list[str] = []
     if deep:
@@ -77,10 +77,10 @@ def run_audit(
     return audit
 
 
-_PARTS: Mapping[str, Callable[[FilmMeasures], tuple[object, list[AuditFinding]]]] = {
-    "quality": audit_quality,
-    "duplicates": audit_duplicates,
-    "leakage": lambda measures: audit_leakage(measures.table),
+_PARTS: Mapping[str, Callable[[FilmMeasures, Dataset], tuple[object, list[AuditFinding]]]] = {
+    "quality": lambda measures, _: audit_quality(measures),
+    "duplicates": lambda measures, dataset: audit_duplicates(measures, dataset.pixels),
+    "leakage": lambda measures, _: audit_leakage(measures.table),
 }
 
 

@@ -37,6 +37,16 @@ DUPLICATE_MIN_CORRELATION: Final = 0.985
 """Pearson correlation of two 32 x 32 thumbnails from which films count as one. Chest films look alike:
 unrelated films reach about 0.95, so a hash alone cries wolf."""
 
+DUPLICATE_MIN_DETAIL_CORRELATION: Final = 0.9
+"""Correlation of the fine detail of two films from which they are one picture. A second film of the same patient
+reaches 0.82 on phantoms; copies made brighter, smaller by a third or JPEG at 60 have 0.987 and more."""
+
+FINGERPRINT_DETAIL_SIDE_PX: Final = 64
+"""Pixels of the square in which fine detail is compared."""
+
+FINGERPRINT_DETAIL_SIGMA_PX: Final = 2.0
+"""Deviation of the Gaussian whose result is taken away to leave the detail."""
+
 # --- Decisions --------------------------------------------------------------------------------
 HIGH_SENSITIVITY_PROBABILITY: Final = 0.3
 """Probability of a disease class from which screening calls it. Report Table 15."""

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from hilum.domain.thresholds import (
     DUPLICATE_MIN_CORRELATION,
     FINGERPRINT_DCT_SIDE_PX,
+    FINGERPRINT_DETAIL_SIDE_PX,
+    FINGERPRINT_DETAIL_SIGMA_PX,
     FINGERPRINT_HASH_SIDE,
     FINGERPRINT_THUMBNAIL_SIDE_PX,
 )
@@ -76,6 +78,30 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     if norm < side * np.finfo(np.float32).eps * np.iinfo(np.uint8).max:
         return np.zeros((side, side), dtype=np.float32)
     return np.asarray(small / norm, dtype=np.float32)
+
+
+def fine_detail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what a blur takes away, at 64 x 64: zero mean, unit norm; all zeros where there is none.
+
+    Two films of one patient agree in `thumbnail`; only copies of one picture agree in this, too.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (H, W).
+
+    Returns
+    -------
+    float32 (64, 64).
+    """
+    side = FINGERPRINT_DETAIL_SIDE_PX
+    small = cv2.resize(pixels.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    detail = small - cv2.GaussianBlur(small, (0, 0), FINGERPRINT_DETAIL_SIGMA_PX)
+    detail -= detail.mean()
+    norm = float(np.linalg.norm(detail))
+    if norm < side * np.finfo(np.float32).eps * np.iinfo(np.uint8).max:
+        return np.zeros((side, side), dtype=np.float32)
+    return np.asarray(detail / norm, dtype=np.float32)
 
 
 def duplicate_clusters(hashes: Sequence[int], thumbnails: NDArray[np.float32]) -> list[int]:
