@@ -13,7 +13,14 @@ from hilum.config.schema import TrainConfig
 from hilum.data.ingest import open_dataset
 from hilum.domain.errors import ConfigError
 from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
-from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256, write_checkpoint
+from hilum.model.checkpoint import (
+    Checkpoint,
+    load_classifier,
+    read_checkpoint,
+    state_sha256,
+    write_checkpoint,
+)
+from hilum.model.classifier import FilmClassifier
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
@@ -75,10 +82,11 @@ def run_training(
         run = prepare_run(config, dataset, fabric, folder, start=start)
         try:
             verdict = _train_epochs(run, config, on_epoch)
-            if run.average is not None and run.average.has_weights:
-                _offer_averaged_weights(run, config)
-            if config.loss.refit_kind and can_fit_kind(run.loader.films):
+            refit = config.loss.refit_kind and can_fit_kind(run.loader.films)
+            if refit:
                 _refit_kind(run)
+            if run.average is not None and run.average.has_weights:
+                _offer_averaged_weights(run, config, refit=refit)
             return _conclude(run, config, verdict)
         finally:
             run.tracker.finish()
@@ -143,13 +151,34 @@ def _record_epoch(run: PreparedRun, config: TrainConfig, train: EpochScore, val:
     write_checkpoint(checkpoint, run.folder.latest_checkpoint)
 
 
-def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
-    """Take the averaged weights as the best model unless they are worse on validation by more than noise."""
+def _refit_kind(run: PreparedRun) -> None:
+    """Let the best model tell the diseases apart; see `hilum.training.kind`."""
+    run.trainer.fabric.barrier()
+    checkpoint = read_checkpoint(run.folder.best_model)
+    if checkpoint["provenance"].get("kind_refitted"):
+        return  # a finished run that was taken up again
+    network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
+    fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
+    score = validate(run.trainer, run.val, network=fitted)
+    log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
+    checkpoint["provenance"]["kind_refitted"] = True
+    _replace_best(run, checkpoint, fitted, score)
+
+
+def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: bool) -> None:
+    """Take the averaged weights as the best model unless they are worse on validation by more than noise.
+
+    Where the kind is fitted afterwards it is fitted for both before they are compared: before, their macro
+    F1 says little.
+    """
     assert run.average is not None
     seed_epoch(config.reproducibility.seed, config.training.epochs + 1)
     averaged = run.average.finish(run.loader, epoch=config.training.epochs)
+    if refit:
+        averaged = fit_kind(averaged, run.loader.films)
     score = validate(run.trainer, run.val, network=averaged)
-    best = max(run.history["val_f1"])
+    run.trainer.fabric.barrier()
+    best = read_checkpoint(run.folder.best_model)["val_f1"]
     taken = score.macro_f1 >= best - AVERAGED_MAX_F1_LOSS
     log.info(
         "averaged weights: val F1 %.4f against %.4f, %s",
@@ -157,28 +186,21 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
         best,
         "taken" if taken else "not taken",
     )
-    if taken and run.trainer.fabric.is_global_zero:
+    if taken:
         checkpoint = read_checkpoint(run.folder.latest_checkpoint)
-        checkpoint["model_state_dict"] = averaged.state_dict()
-        checkpoint["val_f1"] = score.macro_f1
-        checkpoint["provenance"]["averaged"] = True
-        write_checkpoint(checkpoint, run.folder.best_model)
+        checkpoint["provenance"] |= {"averaged": True, **({"kind_refitted": True} if refit else {})}
+        _replace_best(run, checkpoint, averaged, score)
 
 
-def _refit_kind(run: PreparedRun) -> None:
-    """Let the best model tell the diseases apart; see `hilum.training.kind`."""
-    run.trainer.fabric.barrier()
-    checkpoint = read_checkpoint(run.folder.best_model)
-    network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
-    fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
-    score = validate(run.trainer, run.val, network=fitted)
-    log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
+def _replace_best(
+    run: PreparedRun, checkpoint: Checkpoint, network: FilmClassifier, score: EpochScore
+) -> None:
     run.trainer.fabric.barrier()
     if run.trainer.fabric.is_global_zero:
-        checkpoint["model_state_dict"] = fitted.state_dict()
+        checkpoint["model_state_dict"] = network.state_dict()
         checkpoint["val_f1"] = score.macro_f1
-        checkpoint["provenance"]["kind_refitted"] = True
         write_checkpoint(checkpoint, run.folder.best_model)
+    run.trainer.fabric.barrier()
 
 
 def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> TrainingResult:
