@@ -33,12 +33,17 @@ def run(tiny_run: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.Mon
     )
 
     def start(
-        out: str = "out", *, models: int = 1, measures: Measures | None = None, **plan: object
+        out: str = "out",
+        *,
+        models: int = 1,
+        data: Path = tiny_data,
+        measures: Measures | None = None,
+        **plan: object,
     ) -> RobustnessResult:
         model = load_model(tiny_run / "models" / "best_model.pt")
         made = Plan(**{"attacked_films": 3, **plan})  # type: ignore[arg-type]
         return run_robustness(
-            [model] * models, tiny_data, tmp_path / out, plan=made, measures=measures or evaluation_measures()
+            [model] * models, data, tmp_path / out, plan=made, measures=measures or evaluation_measures()
         )
 
     return start
@@ -108,6 +113,21 @@ def test_another_site_without_a_class_has_its_figures_and_falls(run: Run, tmp_pa
     assert site["figures"]["recall_Pneumonia"]["value"] < model["clean"]["accuracy"]["value"]
     assert site["drops"]["accuracy"]["low"] <= site["drops"]["accuracy"]["value"]
     assert model["attacks"] is None
+
+
+def test_groups_that_the_table_tells_are_measured_and_small_ones_make_no_claim(
+    run: Run, tiny_data: Path, tmp_path: Path
+):
+    paths = sorted(tiny_data.glob("test/*/*.png"))
+    rows = [(path, path.parent.name, "test", "F" if index < 11 else "M") for index, path in enumerate(paths)]
+    table = pd.DataFrame(rows, columns=["path", "label", "split", "sex"]).assign(age=50.0, view="PA")
+    table.to_csv(tmp_path / "films.csv", index=False)
+    (model,) = run(data=tmp_path / "films.csv", attacked_films=0).record["models"]
+    accuracy = {group["value"]: group["figures"]["accuracy"] for group in model["groups"]}
+    assert set(accuracy) == {"unknown", "F", "M", "40-64 years", "PA"}
+    assert accuracy["F"]["films"] == 11
+    assert accuracy["M"] == {"value": None, "reason": "1 film: no claim below 10", "undefined_resamples": 0}
+    assert model["unknown_columns"] == []
 
 
 def test_a_second_model_is_in_the_same_record(run: Run):

@@ -176,7 +176,8 @@ def only_claims(figure: Measure) -> Measure:
     """Return the figure, or one that says how few films there are when they allow no claim."""
     if figure.value is None or figure.is_claimable:
         return figure
-    return undefined(f"{figure.films} films: no claim below {MIN_FILMS_FOR_CLAIM}")
+    noun = "film" if figure.films == 1 else "films"
+    return undefined(f"{figure.films} {noun}: no claim below {MIN_FILMS_FOR_CLAIM}")
 
 
 def _probabilities(films: ScoredFilms) -> FloatArray:
