@@ -31,8 +31,8 @@ def _shortcuts(record: Record) -> list[str]:
         *blocked,
         f"`{record['command']}`, commit `{record['commit']}`: {record['films']:,} films, linear probes, five"
         " folds by patient, sick or normal, AUROC (95 % interval over patients). Border, corners, lungs in"
-        " black and file facts see no lung; thumbnail, histogram and bytes per pixel see lungs without detail."
-        " Part of what the border tells may be honest anatomy: a linear probe cannot say.",
+        " black and file facts see no lung; thumbnail, histogram and bytes per pixel see lungs without"
+        " detail. Part of what the border tells may be honest anatomy: a linear probe cannot say.",
         "",
         *table(
             ["probe", *probes],
@@ -77,7 +77,8 @@ def _shortcuts(record: Record) -> list[str]:
             ],
         ),
         f"Recovered patients, where identifiers are known: {recovered['right']} of {recovered['pairs']}"
-        f" pairs are right; they hold {recovered['recall']:.1%} of the films that have a second film of their patient.",
+        f" pairs are right; they hold {recovered['recall']:.1%} of the films that have another film of their"
+        " patient.",
         "",
     ]
 
@@ -95,11 +96,11 @@ def _markers(record: Record) -> list[str]:
         "### A letter on one class",
         "",
         f"`{record['command']}`, commit `{record['commit']}`: phantom sets of {record['films_per_set']:,}"
-        f" films, the letter {record['prevalence_difference']:.0%} more frequent on tuberculosis than elsewhere"
-        " (55 % of films against 45 %), and clean ones. A warning is p <= 0.01, a note p <= 0.05, corrected for"
-        f" all tests. The letter is found on {letters['sensitivity']:.1%} of films that carry it and on"
-        f" {letters['false_alarms']:.1%} of the others. What the test misses with known letters is chance: the"
-        " difference that was drawn is too small for the films there are.",
+        " films, the letter on 55 % of tuberculosis films and on 45 % of the others, and clean ones. A"
+        " warning is p <= 0.01, a note p <= 0.05, corrected for all tests. The letter is found on"
+        f" {letters['sensitivity']:.1%} of films that carry it and on {letters['false_alarms']:.1%} of the"
+        " others. What the test misses with known letters is chance: the difference drawn is too small"
+        " for the films there are.",
         "",
         *table(["sets", "number", "warning", "note", "quiet"], rows),
         "Films of the same sets drawn again, by how frequent the letter is (the difference stays the same):",
