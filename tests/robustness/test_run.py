@@ -96,7 +96,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(run: Run, tmp_path: Pat
     monkeypatch.setattr(model_test, "corrupt_films", count)
     assert run("cut").record == whole
     assert corrupted == ["crop"] * 3
-    assert not list((tmp_path / "cut/scores").iterdir())
+    assert not (tmp_path / "cut/scores").exists()
 
 
 def test_another_site_without_a_class_has_its_figures_and_falls(run: Run, tmp_path: Path):

@@ -37,7 +37,11 @@ def test_an_interrupted_computation_leaves_no_scores(tmp_path: Path):
 
 
 def test_a_finished_run_leaves_nothing(tmp_path: Path):
-    store = ScoreStore(tmp_path, [])
+    store, other = ScoreStore(tmp_path / "scores", [1]), ScoreStore(tmp_path / "scores", [2])
     store.get("noise-1", lambda: LOGITS)
     store.remove()
+    store.remove()
     assert not store.folder.exists()
+    assert other.folder.exists()
+    other.remove()
+    assert not (tmp_path / "scores").exists()

@@ -44,6 +44,9 @@ class ScoreStore:
         """Forget everything: the run is finished."""
         if self.folder.exists():  # a model compared with itself shares it
             shutil.rmtree(self.folder)
+        parent = self.folder.parent
+        if parent.exists() and not any(parent.iterdir()):
+            parent.rmdir()
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
