@@ -1,7 +1,8 @@
 """Fit the input gate of a model: which pictures it may be asked about at all.
 
 Before any score, one linear check per kind of wrong picture (ridge regression on `describe_structure`,
-films against pictures made wrong) and one limit on contrast; after it, one on the distance of the embedding.
+films against pictures made wrong, and the kind against other kinds for its name) and one limit on contrast;
+after it, one on the distance of the embedding.
 The limits: all checks share one budget, the validation films that may be refused. The highest common rank
 that keeps to it gives each check's limit (as in conformal prediction, by rank and without a distribution);
 where wrong pictures leave a gap beyond it the limit moves into the middle of the gap, else a new site is
@@ -51,6 +52,15 @@ class LinearCheck:
     weights: Array
     offset: float
 
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "LinearCheck":
+        """Read what `to_record` wrote."""
+        return cls(unpack_array(record["weights"]), float(record["offset"]))
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"weights": pack_array(self.weights), "offset": self.offset}
+
     def score(self, structures: Array) -> Array:
         """Return float32 (N,) of (N, STRUCTURE_LENGTH)."""
         return np.asarray(structures @ self.weights + self.offset, np.float32)
@@ -99,7 +109,7 @@ def fit_gate(
                 f" {GATE_MIN_FILMS} films are needed, each with its embedding. Add films."
             )
     random = np.random.default_rng(seed)
-    checks = _fit_checks(train_pixels, random)
+    checks, names = _fit_checks(train_pixels, random)
     distance = EmbeddingDistance.fit(train_embeddings)
     structures = _describe(val_pixels)
     measures = {code: check.score(structures) for code, check in checks.items()}
@@ -120,10 +130,8 @@ def fit_gate(
         "fitted_on": {"train_films": len(train_pixels), "val_films": len(val_pixels), "seed": seed},
         "val_let_through": 1.0 - float(refused.mean()),
         "limits": {code: {"limit": moved[code], "budget_limit": limits[code]} for code in moved},
-        "checks": {
-            code: {"weights": pack_array(check.weights), "offset": check.offset}
-            for code, check in checks.items()
-        },
+        "checks": {code: check.to_record() for code, check in checks.items()},
+        "names": {code: check.to_record() for code, check in names.items()},
         "embedding": distance.to_record(),
         "mean_film": pack_array(mean_film(train_pixels), dtype="float16"),
     }
@@ -137,13 +145,24 @@ def _make_wrong(code: str, films: Films, random: np.random.Generator) -> Films:
     return np.stack([make(film, films, random) for make in WRONG_KINDS[code] for film in films])
 
 
-def _fit_checks(films: Films, random: np.random.Generator) -> dict[str, LinearCheck]:
-    """Fit one check per kind: films as they are and jittered against jittered films made wrong."""
+def _fit_checks(
+    films: Films, random: np.random.Generator
+) -> tuple[dict[str, LinearCheck], dict[str, LinearCheck]]:
+    """Fit, for each kind, a check against right films and one, for its name, against all other kinds.
+
+    Right films are taken as they are and jittered, wrong ones are made of the jittered.
+    """
     if len(films) > GATE_MAX_FIT_FILMS:
         films = films[random.permutation(len(films))[:GATE_MAX_FIT_FILMS]]
     jittered = np.stack([jitter_film(film, random) for film in films])
     right = np.concatenate([_describe(films), _describe(jittered)])
-    return {code: _fit_linear(right, _describe(_make_wrong(code, jittered, random))) for code in WRONG_KINDS}
+    wrong = {code: _describe(_make_wrong(code, jittered, random)) for code in WRONG_KINDS}
+    checks = {code: _fit_linear(right, structures) for code, structures in wrong.items()}
+    names = {
+        code: _fit_linear(np.concatenate([wrong[other] for other in wrong if other != code]), structures)
+        for code, structures in wrong.items()
+    }
+    return checks, names
 
 
 def _fit_linear(right: Array, wrong: Array) -> LinearCheck:

@@ -95,9 +95,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputGate:
-    """The checks of one model. `mean_film` is float32 (32, 32); `limits` has a value per code."""
+    """The checks of one model: each kind against films and, for its name, against the other kinds.
+
+    `limits` has a value per code; `mean_film` is float32 (32, 32).
+    """
 
     checks: dict[str, LinearCheck]
+    names: dict[str, LinearCheck]
     limits: dict[str, float]
     distance: EmbeddingDistance
     mean_film: NDArray[np.float32]
@@ -117,17 +121,15 @@ class InputGate:
                     f"input gate: its version is {record['version']!r}; this hilum reads {GATE_VERSION}."
                     " Fit it again with `hilum safeguard`."
                 )
-            checks = {
-                code: LinearCheck(unpack_array(check["weights"]), float(check["offset"]))
-                for code, check in record["checks"].items()
-            }
+            checks, names = (
+                {code: LinearCheck.from_record(check) for code, check in record[part].items()}
+                for part in ("checks", "names")
+            )
             limits = {code: float(item["limit"]) for code, item in record["limits"].items()}
             distance = EmbeddingDistance.from_record(record["embedding"])
-            if unknown := (set(checks) | {_CONTRAST, _EMBEDDING}) ^ set(limits) or set(limits) - set(
-                _SAYINGS
-            ):
-                raise KeyError(*sorted(unknown))
-            return cls(checks, limits, distance, unpack_array(record["mean_film"]))
+            if set(checks) != set(names) or {*checks, _CONTRAST, _EMBEDDING} != set(limits) & set(_SAYINGS):
+                raise KeyError(*sorted(limits))
+            return cls(checks, names, limits, distance, unpack_array(record["mean_film"]))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 "input gate: its record is damaged. Fit it again with `hilum safeguard`."
@@ -142,14 +144,17 @@ class InputGate:
     def judge_pixels(self, pixels: NDArray[np.uint8]) -> Refusal | None:
         """Judge a film as decoded for the network, uint8 (side, side), before any remedy of the model.
 
-        Of several kinds that fit the one with the highest score is named; contrast comes first, for nothing
-        can be seen without it.
+        Of several checks that refuse a film the kind is named that stands out most among the kinds; contrast
+        comes first, for nothing can be seen without it.
         """
         values = self.measure_pixels(pixels)
         above = [code for code, value in values.items() if value > self.limits[code]]
         if not above:
             return None
-        code = _CONTRAST if _CONTRAST in above else max(above, key=values.__getitem__)
+        code = _CONTRAST
+        if _CONTRAST not in above:
+            structure = describe_structure(pixels)[None]
+            code = max(above, key=lambda kind: float(self.names[kind].score(structure)[0]))
         refusal = self._refuse(code, values[code])
         if code != _UPRIGHT:
             return refusal

@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pytest
+
+from hilum.domain.errors import DatasetError
+from hilum.evaluation.input_gate import (
+    LinearCheck,
+    _fit_linear,
+    _joint_limits,
+    _move_into_gap,
+    fit_gate,
+    measure_flatness,
+)
+from hilum.evaluation.packed_array import unpack_array
+from hilum.evaluation.wrong_films import WRONG_KINDS
+from hilum.imaging.structure import STRUCTURE_LENGTH
+from tests.phantom_films import TRAIN, VAL, embed, phantom_films, phantom_gate
+
+
+def test_the_record_is_json_and_says_what_it_was_fitted_on():
+    record = phantom_gate()
+    assert json.loads(json.dumps(record)) == record
+    assert record["fitted_on"] == {"train_films": TRAIN, "val_films": VAL, "seed": 1}
+    assert set(record["limits"]) == {*WRONG_KINDS, "contrast-out-of-range", "unlike-training-films"}
+    assert unpack_array(record["checks"]["inverted"]["weights"]).shape == (STRUCTURE_LENGTH,)
+    assert unpack_array(record["mean_film"]).shape == (32, 32)
+
+
+def test_all_validation_films_pass_when_one_would_be_too_many():
+    assert phantom_gate()["val_let_through"] == 1.0  # 1 % of 24 films is none
+    for limits in phantom_gate()["limits"].values():
+        assert limits["limit"] >= limits["budget_limit"]
+
+
+def test_the_same_films_and_seed_give_the_same_gate():
+    assert phantom_gate.__wrapped__() == phantom_gate()
+
+
+@pytest.mark.parametrize(("train", "val"), [(9, 12), (12, 9)])
+def test_too_few_films_are_refused(train: int, val: int):
+    films, more = phantom_films(0, 12)[:train], phantom_films(TRAIN, 12)[:val]
+    with pytest.raises(DatasetError, match="9 (training|validation) films with 9 embeddings; at least 10"):
+        fit_gate(films, embed(films), more, embed(more), embed=embed)
+
+
+def test_films_without_their_embeddings_are_refused():
+    films = phantom_films(0, 12)
+    with pytest.raises(DatasetError, match="12 validation films with 11 embeddings"):
+        fit_gate(films, embed(films), films, embed(films)[:11], embed=embed)
+
+
+def test_joint_limits_keep_to_the_common_budget():
+    random = np.random.default_rng(2)
+    measures = {name: random.normal(size=500).astype(np.float32) for name in "abcd"}
+    limits = _joint_limits(measures)
+    refused = np.any([values > limits[name] for name, values in measures.items()], axis=0)
+    assert 2 <= refused.sum() <= 5  # floor(0.01 * 501)
+    ranks = {int((values > limits[name]).sum()) for name, values in measures.items()}
+    assert len(ranks) == 1  # every check gets the same share
+
+
+def test_joint_limits_of_one_check_are_its_order_statistic():
+    values = np.arange(300, dtype=np.float32)
+    assert _joint_limits({"only": values}) == {"only": 296.0}  # three of 300 lie above
+    assert _joint_limits({"only": values[:50]}) == {"only": 49.0}
+
+
+def test_limits_move_to_the_middle_of_a_gap_and_never_back():
+    wrong = np.linspace(2.0, 3.0, 101)
+    assert _move_into_gap(1.0, wrong) == pytest.approx(1.0 + 0.5 * (2.05 - 1.0))
+    assert _move_into_gap(2.5, wrong) == 2.5
+
+
+def test_the_linear_check_parts_two_clouds():
+    random = np.random.default_rng(3)
+    right = random.normal(0, 1, (300, 5)).astype(np.float32)
+    wrong = random.normal(0, 1, (100, 5)).astype(np.float32) + np.float32([4, 0, 0, 0, 0])
+    check = _fit_linear(right, wrong)
+    assert isinstance(check, LinearCheck)
+    assert check.score(right).mean() + check.score(wrong).mean() == pytest.approx(1.0, abs=1e-4)
+    assert check.score(right).mean() < 0.25
+    assert np.abs(check.weights[1:]).max() < 0.15 * check.weights[0]
+
+
+def test_flatness_is_of_the_middle():
+    film = np.zeros((100, 100), np.uint8)
+    assert measure_flatness(film) == 8.0
+    film[15:85, 15:50] = 200  # half of the middle
+    assert measure_flatness(film) == pytest.approx(7.0)
+    film[:15] = np.arange(100)
+    assert measure_flatness(film) == pytest.approx(7.0)
