@@ -1,7 +1,7 @@
 import json
 
+import numpy as np
 import pytest
-import torch
 
 from hilum.domain.errors import CheckpointError
 from hilum.registry.site_profile import read_site_profile, write_site_profile
@@ -12,7 +12,7 @@ FACTS = {
     "diseases": ["Tuberculosis"],
     "local": {"cutoff": -0.5},
 }
-STATISTICS = {"norm.running_mean": torch.tensor([1.0, 2.0])}
+STATISTICS = {"norm.running_mean": np.array([1.0, 2.0], np.float32), "norm.batches": np.array(7)}
 
 
 def test_profile_comes_back_as_written(tmp_path):

@@ -35,7 +35,7 @@ def commission(
     folder = out or Path("sites") / name
     diseases = [str(one) for one in disease]
     made = commission_site(
-        scorer, facts["name"], site, folder, name=name, diseases=diseases, adapt=adapt, today=date.today()
+        scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt, today=date.today()
     )
     print(json.dumps(made.facts, indent=1)) if as_json else _print_text(made)
 

@@ -81,11 +81,11 @@ class Scorer:
         """
         return self._with(adapt_statistics(self._network, apply_remedies(films, self.config.preprocessing)))
 
-    def statistics(self) -> dict[str, torch.Tensor]:
-        """Return the normalisation statistics, on the CPU, for `with_statistics` of the same model."""
-        return {name: value.cpu().contiguous() for name, value in read_statistics(self._network).items()}
+    def statistics(self) -> dict[str, NDArray[Any]]:
+        """Return the normalisation statistics by name, for `with_statistics` of the same model."""
+        return {name: value.cpu().numpy() for name, value in read_statistics(self._network).items()}
 
-    def with_statistics(self, statistics: Mapping[str, torch.Tensor]) -> "Scorer":
+    def with_statistics(self, statistics: Mapping[str, NDArray[Any]]) -> "Scorer":
         """Return a scorer with statistics kept from `adapt_to`.
 
         Raises
@@ -93,7 +93,8 @@ class Scorer:
         CheckpointError
             If they are of another model.
         """
-        return self._with(place_statistics(self._network, statistics))
+        tensors = {name: torch.tensor(value, device=self._device) for name, value in statistics.items()}
+        return self._with(place_statistics(self._network, tensors))
 
     def _with(self, network: FilmClassifier) -> "Scorer":
         return Scorer(network, self.config, provenance=self.provenance, history=self.history)

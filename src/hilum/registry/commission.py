@@ -6,13 +6,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hilum.data.ingest import Progress
 from hilum.data.pixel_cache import PixelCache, default_cache_folder
 from hilum.data.site_films import SiteFilms, read_site_films
 from hilum.domain.errors import EmptyDataset
 from hilum.domain.findings import CLASS_NAMES
-from hilum.domain.thresholds import MIN_ADAPTATION_FILMS
+from hilum.domain.thresholds import GATE_LET_THROUGH_SHARE, MIN_ADAPTATION_FILMS
 from hilum.evaluation.commissioning import Commissioning, commission
+from hilum.evaluation.embedding_distance import EmbeddingDistance
 from hilum.evaluation.inputs import read_scored_films
 from hilum.evaluation.record import to_plain
 from hilum.model.scoring import Scorer
@@ -35,7 +39,7 @@ class CommissionedSite:
 
 def commission_site(
     scorer: Scorer,
-    model: str,
+    model: Mapping[str, Any],
     site: Path,
     out: Path,
     *,
@@ -50,7 +54,9 @@ def commission_site(
     Parameters
     ----------
     model
-        Name of the scorer's model, written into the profile.
+        Facts of the scorer's model: its name, and its input gate where it has one. The gate's limit on the
+        distance of an embedding is raised to let the site's own films through: with the site's statistics
+        embeddings lie elsewhere.
     site
         Folder of films or CSV, see `hilum.data.site_films`.
     adapt
@@ -72,26 +78,35 @@ def commission_site(
             " site, with or without labels. Add films."
         )
     at_site = scorer.adapt_to(films.pixels) if adapt else scorer
-    judged = _judge(at_site, films, diseases) if films.labelled.any() else None
+    scores = at_site.score(films.pixels)
+    judged = _judge(scores.logits, films, diseases) if films.labelled.any() else None
     facts = {
         "site": name,
-        "model": model,
+        "model": model["name"],
         "weights_sha256": scorer.weights_sha256,
         "created": today.isoformat(),
         "is_adapted": adapt,
         "films_used": len(films.rows),
         "films_excluded": len(films.excluded),
         "diseases": list(diseases),
+        "embedding_limit": _embedding_limit(model.get("input_gate"), scores.embedding),
         **_plain(judged),
     }
     write_site_profile(out, facts, at_site.statistics())
     return CommissionedSite(out, facts, judged)
 
 
-def _judge(scorer: Scorer, films: SiteFilms, diseases: Sequence[str]) -> Commissioning:
+def _embedding_limit(gate: Mapping[str, Any] | None, embeddings: NDArray[np.float32]) -> float | None:
+    if gate is None:
+        return None
+    distances = EmbeddingDistance.from_record(gate["embedding"]).measure(embeddings)
+    own = float(np.quantile(distances, GATE_LET_THROUGH_SHARE, method="higher"))
+    return max(own, float(gate["limits"]["unlike-training-films"]["limit"]))
+
+
+def _judge(logits: NDArray[np.float32], films: SiteFilms, diseases: Sequence[str]) -> Commissioning:
     known = films.labelled
-    logits = scorer.score(films.pixels[known]).logits
-    columns = {f"logit_{name}": logits[:, index] for index, name in enumerate(CLASS_NAMES)}
+    columns = {f"logit_{name}": logits[known, index] for index, name in enumerate(CLASS_NAMES)}
     return commission(read_scored_films(films.rows[known].assign(**columns)), diseases)
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.numpy import load, save
 
 from hilum.domain.errors import CheckpointError
 
@@ -31,7 +31,7 @@ class SiteProfile:
     """A verified profile: `facts` is the content of site.json."""
 
     facts: Mapping[str, Any]
-    statistics: Mapping[str, Tensor]
+    statistics: Mapping[str, NDArray[Any]]
 
     @property
     def name(self) -> str:
@@ -50,7 +50,9 @@ class SiteProfile:
         return float(point["cutoff"])
 
 
-def write_site_profile(folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, Tensor]) -> None:
+def write_site_profile(
+    folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, NDArray[Any]]
+) -> None:
     """Write a profile in one step; an earlier one in the folder is replaced.
 
     Parameters
