@@ -1,5 +1,12 @@
 """Sections of docs/results.md that have a record of their own in docs/measured, in the order of the page."""
 
-from sections import commissioning, remedies
+from sections import audit, commissioning, explanations, remedies, robustness, shortcuts
 
-SECTIONS = (remedies.section, commissioning.section)
+SECTIONS = (
+    robustness.section,
+    remedies.section,
+    commissioning.section,
+    explanations.section,
+    audit.section,
+    shortcuts.section,
+)
