@@ -12,8 +12,10 @@ A finished audit or peer scan in --work is not run again.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,30 @@ OUT = Path(__file__).resolve().parents[1] / "docs" / "measured" / "audit.json"
 NOT_PUBLISHED = ("films", "path", "paths")
 
 
+def run_timed(command: list[Any], kept: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program; keep the CPU seconds of all its processes, which a busy machine does not stretch."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    times = {"cpu_seconds": cpu, "seconds": time.perf_counter() - start, "load_average": os.getloadavg()[0]}
+    kept.write_text(json.dumps(times), encoding="utf-8")
+    return done
+
+
+def read_times(kept: Path) -> dict[str, float]:
+    """Return what `run_timed` kept."""
+    return dict(json.loads(kept.read_text(encoding="utf-8")))
+
+
 def run_hilum(data: Path, out: Path, cache: Path, *options: str) -> dict[str, Any]:
     """Run the command line as a user does and return its record."""
     record = out / "audit.json"
     if not record.is_file():
         environment = {**os.environ, "HILUM_CACHE": str(cache)}
         command = [Path(sys.executable).with_name("hilum"), "audit", data, "--out", out, *options]
-        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        done = run_timed(command, out.with_suffix(".times.json"), env=environment)
         if done.returncode not in {0, 1}:
             sys.exit("the audit ended with an error")
     return dict(json.loads(record.read_text(encoding="utf-8")))
@@ -39,7 +58,7 @@ def run_peer(python: Path, data: Path, kept: Path) -> dict[str, Any]:
     """Run the peers' scan and return its record."""
     if not kept.is_file():
         script = Path(__file__).parent / "peers" / "scan_films.py"
-        done = subprocess.run([python, script, data], stdout=subprocess.PIPE, text=True, check=True)
+        done = run_timed([python, script, data], kept.with_suffix(".times.json"))
         kept.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
     return dict(json.loads(kept.read_text(encoding="utf-8")))
 
@@ -94,9 +113,13 @@ def main() -> None:
             "seconds": quick["seconds"],
             "seconds_of": quick["seconds_of"],
             "films_per_second": quick["films_per_second"],
+            "process": read_times(options.work / "quick.times.json"),
         },
-        "audit": publishable(whole),
-        "peer": peer,
+        "audit": {
+            **publishable(whole),
+            "process": read_times(options.work / "whole.times.json"),
+        },
+        "peer": peer and {**peer, "process": read_times(options.work / "peer.times.json")},
     }
     OUT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=1))

@@ -58,7 +58,9 @@ def _real_data(record: Record) -> list[str]:
         *table(["check", "films"], [[name, f"{count:,}"] for name, count in audit["quality"].items()]),
         f"Time on {record['cores']} cores: {quick['seconds']:.0f} s without the probes and with empty caches"
         f" ({quick['films_per_second']:.0f} films/s), {audit['seconds']:.0f} s with every probe"
-        f" ({audit['films_per_second']:.0f} films/s, films decoded before).",
+        f" ({audit['films_per_second']:.0f} films/s, films decoded before), while the machine's load was"
+        f" {quick['process']['load_average']:.0f} and {audit['process']['load_average']:.0f}. In CPU seconds:"
+        f" {quick['process']['cpu_seconds']:.0f} and {audit['process']['cpu_seconds']:.0f}.",
         "",
         *_peers(record["peer"]),
     ]
@@ -73,7 +75,8 @@ def _peers(peer: Record | None) -> list[str]:
         f"In the same run: cleanvision took {vision['seconds']:.0f} s and names {issues or 'nothing'}."
         f" imagehash took {hashes['seconds_hashing']:.0f} s to hash and"
         f" {hashes['seconds_comparing']:.0f} s to compare every pair; it calls"
-        f" {hashes['pairs_within_6_bits']:,} pairs duplicates. Neither knows splits, patients, classes or"
+        f" {hashes['pairs_within_6_bits']:,} pairs duplicates; both together"
+        f" {peer['process']['cpu_seconds']:.0f} CPU seconds. Neither knows splits, patients, classes or"
         " sources, or what a chest is.",
         "",
     ]
