@@ -21,6 +21,7 @@ def section() -> list[str]:
         f"`{record['command']}`, commit `{record['commit']}`, weights `{record['weights_sha256'][:16]}`."
         f" {_verdict(fitted)}",
         "",
+        *_beaten(record["compared"]),
         "Tested on validation films. Gains are log-odds of the called finding, area under the curve, mean"
         " over films with its interval: places are blurred out (deletion) or brought back (insertion),"
         " hottest first, against the same map moved elsewhere. A finding's maps are shown when both"
@@ -62,6 +63,27 @@ def _verdict(fitted: Record) -> str:
         return "All maps are withheld: they hardly depend on what the model learned."
     told = f"Withheld: every map for {' and '.join(failed)}." if failed else "No finding fails as a whole."
     return told + (f" Not tested for want of films: {' and '.join(untested)}." if untested else "")
+
+
+def _beaten(compared: Record) -> list[str]:
+    """Return where another map, one that knows nothing of the network included, is better than ours."""
+    better = [
+        f"{name} for {group} by {_mean(_turned(row['ours_minus_this']))}"
+        for name, groups in compared.items()
+        for group, row in groups.items()
+        if name != OURS and (row["ours_minus_this"]["high"] or 0.0) < 0.0
+    ]
+    if not better:
+        return []
+    return [
+        f"**Better than ours** by deletion and insertion together: {'; '.join(better)} log-odds. Where a map"
+        " that knows nothing of the network does better, beating chance says little.",
+        "",
+    ]
+
+
+def _turned(found: Record) -> Record:
+    return {"mean": -found["mean"], "low": -found["high"], "high": -found["low"]}
 
 
 def _tested_row(name: str, entry: Record) -> list[str]:
