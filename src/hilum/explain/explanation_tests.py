@@ -3,7 +3,10 @@
 The record says for each finding whether its maps are faithful (deletion and insertion beat chance), for the
 model whether its maps depend on what it learned (parameter randomisation), and what a single map is held to
 (`hilum.explain.map_verdict`). A map of a model or finding that failed is not shown. What the record cannot
-say: that a faithful map shows disease; it shows what moved the score, a shortcut included.
+say: that a faithful map shows disease; it shows what moved the score, a shortcut included. Nor that no other
+map would do as well: the edges of a film, which know nothing of the network, can beat chance too, because
+what moves a score lies where a chest has something to see. `benchmarks/explanations.py` measures such maps
+beside ours; the verdict does not, since on planted truth the edges also beat maps that are right.
 
 Knows nothing about networks: scoring and randomising are handed in.
 """
