@@ -99,16 +99,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--peer", type=Path, help="Python with cleanvision and imagehash.")
+    parser.add_argument("--cache", type=Path, help="Decoded films of before; made anew without one.")
+    parser.add_argument(
+        "--no-probes", action="store_true", help="Leave the probes out: tables and checks only."
+    )
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    cache = options.work / "pixels"
+    cache = options.cache or options.work / "pixels"
     quick = run_hilum(options.data, options.work / "quick", cache, "--quick")
     peer = None if options.peer is None else run_peer(options.peer, options.data, options.work / "peer.json")
-    whole = run_hilum(options.data, options.work / "whole", cache)
+    name = "quick" if options.no_probes else "whole"
+    whole = quick if options.no_probes else run_hilum(options.data, options.work / name, cache)
     record = {
         "command": "python benchmarks/audit.py --data FOLDER --work FOLDER --peer peers/bin/python",
         "commit": current_commit(),
         "cores": os.cpu_count(),
+        "with_probes": not options.no_probes,
+        "films_decoded_before": options.cache is not None,
         "quick": {
             "seconds": quick["seconds"],
             "seconds_of": quick["seconds_of"],
@@ -117,7 +124,7 @@ def main() -> None:
         },
         "audit": {
             **publishable(whole),
-            "process": read_times(options.work / "whole.times.json"),
+            "process": read_times(options.work / f"{name}.times.json"),
         },
         "peer": peer and {**peer, "process": read_times(options.work / "peer.times.json")},
     }

@@ -24,7 +24,7 @@ def section() -> list[str]:
 
 
 def _real_data(record: Record) -> list[str]:
-    audit, quick = record["audit"], record["quick"]
+    audit = record["audit"]
     stock = audit["inventory"]
     return [
         "### The audit of the real films",
@@ -34,8 +34,6 @@ def _real_data(record: Record) -> list[str]:
         f" {audit['counts']['note']} notes, worst first:",
         "",
         *(f"- **{finding['severity']}**: {finding['sentence']}" for finding in audit["findings"]),
-        "",
-        "What a linear probe tells without seeing a lung:",
         "",
         *(f"- {sentence}" for sentence in audit["without_lungs"]),
         "",
@@ -56,14 +54,26 @@ def _real_data(record: Record) -> list[str]:
         f" {audit['duplicates']['alike_by_pixels']:,}.",
         "",
         *table(["check", "films"], [[name, f"{count:,}"] for name, count in audit["quality"].items()]),
-        f"Time on {record['cores']} cores: {quick['seconds']:.0f} s without the probes and with empty caches"
-        f" ({quick['films_per_second']:.0f} films/s), {audit['seconds']:.0f} s with every probe"
-        f" ({audit['films_per_second']:.0f} films/s, films decoded before), while the machine's load was"
-        f" {quick['process']['load_average']:.0f} and {audit['process']['load_average']:.0f}. In CPU seconds:"
-        f" {quick['process']['cpu_seconds']:.0f} and {audit['process']['cpu_seconds']:.0f}.",
+        _time_taken(record),
         "",
         *_peers(record["peer"]),
     ]
+
+
+def _time_taken(record: Record) -> str:
+    audit, quick = record["audit"], record["quick"]
+    cache = "with films decoded before" if record["films_decoded_before"] else "decoding included"
+    text = (
+        f"Time on {record['cores']} cores without the probes, {cache}: {quick['seconds']:.0f} s"
+        f" ({quick['films_per_second']:.0f} films/s, {quick['process']['cpu_seconds']:.0f} CPU seconds),"
+        f" while the load was {quick['process']['load_average']:.0f}."
+    )
+    if not record["with_probes"]:
+        return f"{text} The probes were not run here."
+    return (
+        f"{text} With every probe: {audit['seconds']:.0f} s ({audit['films_per_second']:.1f} films/s,"
+        f" {audit['process']['cpu_seconds']:.0f} CPU seconds), load {audit['process']['load_average']:.0f}."
+    )
 
 
 def _peers(peer: Record | None) -> list[str]:
