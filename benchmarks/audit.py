@@ -93,6 +93,15 @@ def publishable(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def command_of(options: argparse.Namespace) -> str:
+    """Return the command line that was given, without the places of this machine."""
+    parts = ["python benchmarks/audit.py --data FOLDER --work FOLDER"]
+    parts += ["--peer peers/bin/python"] if options.peer else []
+    parts += ["--cache FOLDER"] if options.cache else []
+    parts += ["--no-probes"] if options.no_probes else []
+    return " ".join(parts)
+
+
 def main() -> None:
     """Measure and write docs/measured/audit.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,7 +120,7 @@ def main() -> None:
     name = "quick" if options.no_probes else "whole"
     whole = quick if options.no_probes else run_hilum(options.data, options.work / name, cache)
     record = {
-        "command": "python benchmarks/audit.py --data FOLDER --work FOLDER --peer peers/bin/python",
+        "command": command_of(options),
         "commit": current_commit(),
         "cores": os.cpu_count(),
         "with_probes": not options.no_probes,

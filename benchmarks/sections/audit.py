@@ -35,8 +35,7 @@ def _real_data(record: Record) -> list[str]:
         "",
         *(f"- **{finding['severity']}**: {finding['sentence']}" for finding in audit["findings"]),
         "",
-        *(f"- {sentence}" for sentence in audit["without_lungs"]),
-        "",
+        *([*(f"- {sentence}" for sentence in audit["without_lungs"]), ""] if audit["without_lungs"] else []),
         *_count_table(stock["by_split"], "class"),
         *_count_table(stock["by_source"], "class"),
         *table(
