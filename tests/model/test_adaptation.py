@@ -22,7 +22,7 @@ def films(count: int = 40, seed: int = 0) -> np.ndarray:
 
 
 def test_statistics_become_those_of_the_films(network: FilmClassifier):
-    adapted = adapt_statistics(network, films())
+    adapted = adapt_statistics(network, films(), share=1.0)
     inputs = (torch.from_numpy(films()).unsqueeze(1) / 255.0 - network.mean) / network.std
     stem = network.backbone.conv_stem(inputs)
     first = next(module for module in adapted.backbone.modules() if isinstance(module, nn.BatchNorm2d))
@@ -32,7 +32,7 @@ def test_statistics_become_those_of_the_films(network: FilmClassifier):
 def test_scores_no_longer_depend_on_exposure(network: FilmClassifier):
     darker = (films() * 0.5 + 20).astype(np.uint8)
     batch, dark = (torch.from_numpy(item).unsqueeze(1) for item in (films(), darker))
-    bright_site, dark_site = adapt_statistics(network, films()), adapt_statistics(network, darker)
+    bright_site, dark_site = (adapt_statistics(network, exposed, share=1.0) for exposed in (films(), darker))
     with torch.no_grad():
         before = float((network(batch) - network(dark)).abs().max())
         after = float((bright_site(batch).mean(dim=0) - dark_site(dark).mean(dim=0)).abs().max())
@@ -68,3 +68,14 @@ def test_statistics_of_another_network_are_refused(network: FilmClassifier):
     for wrong in ({name: value}, {**statistics, name: torch.zeros(3)}, {**statistics, "more": value}):
         with pytest.raises(CheckpointError, match="statistics are of another network"):
             place_statistics(network, wrong)
+
+
+def test_share_mixes_both_statistics(network: FilmClassifier):
+    learned, own, half = (
+        read_statistics(adapt_statistics(network, films(), share=share)) for share in (0.0, 1.0, 0.5)
+    )
+    for name, value in half.items():
+        if value.is_floating_point():
+            assert torch.allclose(value, (learned[name] + own[name]) / 2, atol=1e-5)
+    untouched = read_statistics(network)
+    assert all(torch.equal(value, untouched[name]) for name, value in learned.items())

@@ -58,7 +58,7 @@ def test_equal_seeds_give_equal_networks_and_others_do_not():
 def test_maps_of_a_randomised_scorer_are_not_blank_and_differ_from_the_trained_ones():
     films = np.random.default_rng(0).integers(0, 256, (6, 96, 96), np.uint8)
     config = TrainConfig.model_validate({"model": {"architecture": "test_efficientnet"}})
-    scorer = Scorer(small_network(), config).adapt_to(films)
+    scorer = Scorer(small_network(), config).adapt_to(films, share=1.0)
     random = randomize(scorer, films, share=1.0, seed=3)
     assert random.weights_sha256 != scorer.weights_sha256
     cam = random.score(films).cam

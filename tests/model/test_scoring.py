@@ -17,7 +17,9 @@ def scorer_with(**preprocessing: object) -> Scorer:
     )
     network = FilmClassifier(create_backbone("test_efficientnet"), config.model, config.preprocessing)
     films = np.random.default_rng(1).integers(0, 256, (8, 96, 96), np.uint8)
-    return Scorer(network, config).adapt_to(films)  # else the signal of random weights dies on the way
+    return Scorer(network, config).adapt_to(
+        films, share=1.0
+    )  # else the signal of random weights dies on the way
 
 
 def test_maps_of_a_model_that_cuts_the_border_leave_it_empty():

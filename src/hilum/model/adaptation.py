@@ -1,9 +1,8 @@
-"""Batch normalisation statistics of a site's own films, without their labels.
+"""Batch normalisation statistics brought towards those of a site's own films, without their labels.
 
-A network that was trained on batches of one source each (`training.sampling: one_source`) has only ever
-seen features centred within a site. The statistics of a new site's films put it back into that position:
-scores are then centred for that site too, and the cut-off carries over, provided that the unlabelled films
-hold normal and abnormal ones in some such mixture as the training batches did.
+The statistics of the training films centre features for the hospitals they came from; those of a new site's
+films centre them for that site, but of few films, and of whatever mixture of findings they hold. The mean of
+both ranks films best at sources left out of training (`benchmarks/remedies.py`, docs/results.md).
 
 References
 ----------
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hilum.domain.errors import CheckpointError
+from hilum.domain.thresholds import ADAPTATION_SHARE
 from hilum.model.classifier import FilmClassifier
 
 _BATCH_FILMS = 64
@@ -27,17 +27,22 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @torch.no_grad()
-def adapt_statistics(network: FilmClassifier, films: NDArray[np.uint8]) -> FilmClassifier:
-    """Return a copy of a network whose normalisation statistics are those of `films`.
+def adapt_statistics(
+    network: FilmClassifier, films: NDArray[np.uint8], *, share: float = ADAPTATION_SHARE
+) -> FilmClassifier:
+    """Return a copy of a network whose normalisation statistics are brought towards those of `films`.
 
-    Films pass in batches, each normalised by its own statistics as in training; a layer's statistics become
-    the mean over the batches.
+    Films pass in batches, each normalised by its own statistics as in training; a layer's new statistics are
+    the mean over the batches, and enter with `share` beside those of training.
 
     Parameters
     ----------
     films
         uint8 (N, side, side), at least 2, in no particular order of findings.
+    share
+        In [0, 1]; 1 forgets the statistics of training.
     """
+    learned = read_statistics(network)
     device = next(network.parameters()).device
     adapted = copy.deepcopy(network).eval()
     norms = [module for module in adapted.modules() if isinstance(module, _NORMS)]
@@ -51,7 +56,12 @@ def adapt_statistics(network: FilmClassifier, films: NDArray[np.uint8]) -> FilmC
         adapted(torch.from_numpy(part.copy()).unsqueeze(1).to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    return adapted.eval()
+    own = read_statistics(adapted)
+    mixed = {
+        name: torch.lerp(learned[name], value, share) if value.is_floating_point() else learned[name]
+        for name, value in own.items()
+    }
+    return place_statistics(adapted, mixed).eval()
 
 
 def read_statistics(network: FilmClassifier) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ def randomize(scorer: Scorer, films: NDArray[np.uint8], *, share: float, seed: i
         Of the backbone's layers, from the last one, in [0, 1]; 1 leaves nothing that was learned.
     """
     shuffled = shuffle_weights(scorer.network, share=share, seed=seed)
-    return Scorer(shuffled, scorer.config).adapt_to(films)
+    return Scorer(shuffled, scorer.config).adapt_to(films, share=1.0)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
+from hilum.domain.thresholds import ADAPTATION_SHARE
 from hilum.imaging.placement import place_maps
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.adaptation import adapt_statistics, place_statistics, read_statistics
@@ -74,12 +75,13 @@ class Scorer:
         """The network in inference mode, for what needs its gradient; films enter it after remedies."""
         return self._network
 
-    def adapt_to(self, films: NDArray[np.uint8]) -> "Scorer":
-        """Return a scorer whose normalisation statistics are those of a site's films, uint8 (N, side, side).
+    def adapt_to(self, films: NDArray[np.uint8], *, share: float = ADAPTATION_SHARE) -> "Scorer":
+        """Return a scorer adapted to the normalisation of a site's films, uint8 (N, side, side).
 
         See `hilum.model.adaptation` for what the films must be like.
         """
-        return self._with(adapt_statistics(self._network, apply_remedies(films, self.config.preprocessing)))
+        films = apply_remedies(films, self.config.preprocessing)
+        return self._with(adapt_statistics(self._network, films, share=share))
 
     def statistics(self) -> dict[str, NDArray[Any]]:
         """Return the normalisation statistics by name, for `with_statistics` of the same model."""

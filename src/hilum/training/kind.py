@@ -52,7 +52,7 @@ def fit_kind(network: FilmClassifier, films: Films) -> FilmClassifier:
     for source in range(int(sources.max()) + 1):
         own = films.pixels[sources == source]
         if len(own) > 1:  # statistics of one film are none
-            held.append(_hidden(adapt_statistics(fitted, own.squeeze(1).numpy()), own))
+            held.append(_hidden(adapt_statistics(fitted, own.squeeze(1).numpy(), share=1.0), own))
     hidden = torch.cat(held)
     last = fitted.head[-1]
     assert isinstance(last, nn.Linear)
