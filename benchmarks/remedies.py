@@ -19,17 +19,17 @@ from commit import current_commit
 from hilum.config.load import load_config
 from hilum.data.ingest import open_dataset
 from hilum.domain.findings import CLASS_NAMES
-from hilum.evaluation.inputs import read_scored_films
+from hilum.evaluation.inputs import ScoredFilms, read_scored_films
 from hilum.evaluation.record import to_plain
-from hilum.evaluation.unseen_site import measure_site
-from hilum.model.scoring import Scorer
+from hilum.evaluation.unseen_site import measure_adapted_site, measure_site
+from hilum.model.scoring import FilmScores, Scorer
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "remedies.json"
 EXTERNAL = "external"
 
 BASE = (
     "model.architecture=tf_efficientnet_lite0",
-    "preprocessing.image_size=128",
+    "preprocessing.image_size=96",
     "training.epochs=3",
     "scheduler.restart_epochs=3",
     "scheduler.warmup_epochs=0",
@@ -53,7 +53,7 @@ TWO_STEPS = ("loss.name=two_step",)
 ONE_SOURCE = ("training.sampling=one_source", *TWO_STEPS)
 REMEDIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "base": ("none: the report's loss, augmentation and shuffling", ()),
-    "resolution": ("one effective resolution, 96 px", ("preprocessing.effective_resolution=96",)),
+    "resolution": ("one effective resolution, 64 px", ("preprocessing.effective_resolution=64",)),
     "standardize_film": ("per-film standardisation", ("preprocessing.standardization=film",)),
     "standardize_local": ("local standardisation", ("preprocessing.standardization=local",)),
     "border_crop": ("border crop, 8 % at each edge", ("preprocessing.border_crop=0.08",)),
@@ -122,16 +122,14 @@ def measure_external(checkpoint: Path, data: Path) -> dict[str, object]:
     """Return the figures of the external films, plain and with statistics adapted to them."""
     scorer = Scorer.from_checkpoint(checkpoint)
     rows, pixels = open_dataset(data, scorer.config).select(EXTERNAL)
-    return {
-        "plain": to_plain(measure_site(scored(rows, scorer, pixels))),
-        "adapted": to_plain(measure_site(scored(rows, scorer.adapt_to(pixels), pixels))),
-    }
+    plain, adapted = scorer.score(pixels), scorer.adapt_to(pixels).score(pixels)
+    at_site = measure_adapted_site(scored(rows, adapted), adapted.embedding, temperature=1.0)
+    return {"plain": to_plain(measure_site(scored(rows, plain))), "adapted": to_plain(at_site)}
 
 
-def scored(rows: pd.DataFrame, scorer: Scorer, pixels) -> object:  # noqa: ANN001
+def scored(rows: pd.DataFrame, scores: FilmScores) -> ScoredFilms:
     """Return the films with their logits."""
-    logits = scorer.score(pixels).logits
-    columns = {f"logit_{name}": logits[:, index] for index, name in enumerate(CLASS_NAMES)}
+    columns = {f"logit_{name}": scores.logits[:, index] for index, name in enumerate(CLASS_NAMES)}
     return read_scored_films(rows.assign(**columns))
 
 

@@ -13,9 +13,14 @@ from hilum.evaluation.commissioning import (
 )
 from hilum.evaluation.inputs import read_scored_films
 from hilum.evaluation.operating_points import Verdict
+from hilum.evaluation.unseen_site import abnormal_log_odds
 from tests.evaluation.films import make_table
 
 TB = ("Tuberculosis",)
+
+
+def judge(films, diseases=TB, **options):
+    return commission(films, abnormal_log_odds(films.logits), diseases, **options)
 
 
 def site(sick: int = 60, normal: int = 60, *, strength: float = 2.0, **options):
@@ -27,28 +32,31 @@ def test_local_cutoff_finds_ninety_percent_where_the_label_free_one_does_not():
     films = site(100, 100)
     logits = films.logits.copy()
     logits[:, 0] += 6.0  # at this site every film looks more normal
-    moved = commission(dataclasses.replace(films, logits=logits), TB, resamples=200)
+    moved = judge(dataclasses.replace(films, logits=logits), resamples=200)
     assert moved.label_free.sensitivity.value < 0.3
     assert moved.local is not None
     assert moved.local.sensitivity.value >= 0.85
     assert moved.local.specificity.value >= 0.7
     assert moved.local.low < moved.local.cutoff < moved.local.high
+    lower = judge(films, resamples=10, cutoff=-1.0).label_free
+    assert lower.cutoff == -1.0
+    assert lower.sensitivity.value > judge(films, resamples=10).label_free.sensitivity.value
     assert moved.recalibration is not None
     assert moved.recalibration.shift < -3.0
     assert moved.recalibration.nll_after < moved.recalibration.nll_before / 2
 
 
 def test_good_model_meets_the_target_and_a_useless_one_misses_it():
-    good = commission(site(200, 200, strength=6.0), TB, resamples=200)
+    good = judge(site(200, 200, strength=6.0), resamples=200)
     assert good.verdict is Verdict.MET
     assert not any("WHO" in sentence for sentence in good.unsupported)
-    useless = commission(site(200, 200, strength=0.0), TB, resamples=200)
+    useless = judge(site(200, 200, strength=0.0), resamples=200)
     assert useless.verdict is Verdict.MISSED
     assert any("WHO's triage target" in sentence for sentence in useless.unsupported)
 
 
 def test_too_few_films_give_no_local_cutoff_and_say_so():
-    few = commission(site(20, 20), TB, resamples=100)
+    few = judge(site(20, 20), resamples=100)
     assert few.local is None
     assert few.recalibration is None
     assert few.referral is None
@@ -56,7 +64,7 @@ def test_too_few_films_give_no_local_cutoff_and_say_so():
 
 
 def test_films_of_one_kind_have_no_auroc_but_a_rate():
-    only = commission(site(0, 120), TB, resamples=100)
+    only = judge(site(0, 120), resamples=100)
     assert only.auroc.value is None
     assert only.local is None
     assert only.label_free.sensitivity.value is None
@@ -67,8 +75,8 @@ def test_films_of_one_kind_have_no_auroc_but_a_rate():
 def test_sick_is_what_is_in_question():
     counts = {("here", "Tuberculosis"): 60, ("here", "Normal"): 60, ("here", "Pneumonia"): 30}
     films = read_scored_films(make_table(counts))
-    assert commission(films, TB, resamples=50).sick == 60
-    both = commission(films, ("Pneumonia", "Tuberculosis"), resamples=50)
+    assert judge(films, resamples=50).sick == 60
+    both = judge(films, ("Pneumonia", "Tuberculosis"), resamples=50)
     assert both.sick == 90
     assert any(sentence.startswith("Which of Pneumonia and Tuberculosis") for sentence in both.unsupported)
 
@@ -76,7 +84,7 @@ def test_sick_is_what_is_in_question():
 def test_small_subgroup_is_named_as_unsupported():
     counts = {("here", "Tuberculosis"): 60, ("here", "Normal"): 60}
     table = make_table(counts).assign(sex=["F"] * 5 + ["M"] * 115)
-    found = commission(read_scored_films(table), TB, resamples=50)
+    found = judge(read_scored_films(table), resamples=50)
     assert "A claim by sex: too few films of F." in found.unsupported
 
 
@@ -112,15 +120,15 @@ def test_recalibration_recovers_the_law_that_drew_the_labels():
             "logit_Tuberculosis": odds,
         }
     )
-    found = commission(read_scored_films(table), TB, resamples=20).recalibration
+    found = judge(read_scored_films(table), resamples=20).recalibration
     assert found is not None
     assert (found.temperature, found.shift) == pytest.approx((2.0, 1.0), abs=0.15)
-    np.testing.assert_allclose(probability_of_sick(np.array([found.shift]), found), [0.5])
-    np.testing.assert_allclose(probability_of_sick(np.array([0.0]), None), [0.5])
+    np.testing.assert_allclose(probability_of_sick(np.array([found.shift]), found, temperature=9.0), [0.5])
+    np.testing.assert_allclose(probability_of_sick(np.array([np.log(4.0)]), None, temperature=2.0), [2 / 3])
 
 
 def test_separated_sample_keeps_a_finite_temperature():
     films = site(60, 60, strength=30.0)
-    found = commission(films, TB, resamples=20)
+    found = judge(films, resamples=20)
     assert found.recalibration is not None
     assert 0.05 <= found.recalibration.temperature <= 20.0

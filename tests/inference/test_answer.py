@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hilum.evaluation.site_score import SiteScore
 from hilum.inference.answer import AnswerRules
 from hilum.registry.site_profile import SiteProfile
 
@@ -35,6 +36,19 @@ def logits_of(*probabilities: float, temperature: float = 2.0) -> np.ndarray:
     return temperature * np.log(np.array([probabilities]))
 
 
+NO_EMBEDDING = np.zeros((1, 1), np.float32)
+
+
+def answer_one(rules: AnswerRules, logits: np.ndarray):
+    (answer,) = rules.answer(logits.astype(np.float32), NO_EMBEDDING)
+    return answer
+
+
+def at(sick: float) -> np.ndarray:
+    """The embedding that the site's score gives this probability of sick, before temperature."""
+    return np.array([[np.log(sick / (1 - sick))]], np.float32)
+
+
 def make_site(**facts) -> SiteProfile:
     default = {
         "site": "Ward",
@@ -43,24 +57,26 @@ def make_site(**facts) -> SiteProfile:
         "recalibration": None,
         "referral": None,
     }
-    return SiteProfile({**default, **facts}, {})
+    return SiteProfile({**default, **facts}, {}, SiteScore(np.ones(1), 0.0))
 
 
 def test_bare_checkpoint_answers_with_probabilities_alone():
-    (answer,) = AnswerRules.from_facts({"temperature": 1.0}).answer(logits_of(0.8, 0.15, 0.05, temperature=1))
+    answer = answer_one(
+        AnswerRules.from_facts({"temperature": 1.0}), logits_of(0.8, 0.15, 0.05, temperature=1)
+    )
     assert answer.probabilities == pytest.approx({"Normal": 0.8, "Pneumonia": 0.15, "Tuberculosis": 0.05})
     assert (answer.decision, answer.prediction_set, answer.referral, answer.notes) == ("Normal", None, (), ())
 
 
 def test_sure_normal_film_needs_no_reader():
-    (answer,) = AnswerRules.from_facts(FACTS).answer(logits_of(0.95, 0.03, 0.02))
+    answer = answer_one(AnswerRules.from_facts(FACTS), logits_of(0.95, 0.03, 0.02))
     assert answer.prediction_set == ("Normal",)
     assert answer.referral == ()
     assert answer.notes == ()
 
 
 def test_reasons_for_a_reader_have_codes():
-    (answer,) = AnswerRules.from_facts(FACTS).answer(logits_of(0.45, 0.33, 0.22))
+    answer = answer_one(AnswerRules.from_facts(FACTS), logits_of(0.45, 0.33, 0.22))
     assert answer.prediction_set == ("Normal", "Pneumonia", "Tuberculosis")
     assert [reason.code for reason in answer.referral] == ["low-confidence", "ambiguous", "not-ruled-out"]
     assert answer.referral[0].sentence == "The highest probability is 0.45, below 0.70."
@@ -73,7 +89,7 @@ def test_film_that_fits_no_class_goes_to_a_reader():
         "cuts": {name: {"cutoff": 0.9, "films": 50} for name in ("Normal", "Pneumonia", "Tuberculosis")},
     }
     rules = AnswerRules.from_facts({**FACTS, "referral": {**FACTS["referral"], "sets": strict}})
-    (answer,) = rules.answer(logits_of(0.8, 0.15, 0.05))
+    answer = answer_one(rules, logits_of(0.8, 0.15, 0.05))
     assert answer.prediction_set == ()
     assert [reason.code for reason in answer.referral] == ["unlike-any-class"]
 
@@ -81,15 +97,14 @@ def test_film_that_fits_no_class_goes_to_a_reader():
 def test_rule_for_any_disease_is_about_what_is_not_normal():
     rules = [{**RULE, "disease": "any disease", "cutoff": 0.3}]
     facts = {**FACTS, "referral": {**FACTS["referral"], "rules": rules}}
-    below, above = AnswerRules.from_facts(facts).answer(
-        np.concatenate([logits_of(0.75, 0.15, 0.10), logits_of(0.65, 0.25, 0.10)])
-    )
+    below = answer_one(AnswerRules.from_facts(facts), logits_of(0.75, 0.15, 0.10))
+    above = answer_one(AnswerRules.from_facts(facts), logits_of(0.65, 0.25, 0.10))
     assert "not-ruled-out" not in [reason.code for reason in below.referral]
     assert "not-ruled-out" in [reason.code for reason in above.referral]
 
 
 def test_kind_that_the_data_cannot_support_is_said():
-    (answer,) = AnswerRules.from_facts(FACTS).answer(logits_of(0.05, 0.05, 0.90))
+    answer = answer_one(AnswerRules.from_facts(FACTS), logits_of(0.05, 0.05, 0.90))
     assert answer.decision == "Tuberculosis"
     assert answer.notes == (
         "Sick rather than normal is what the films support; whether it is Pneumonia or Tuberculosis is not"
@@ -97,24 +112,28 @@ def test_kind_that_the_data_cannot_support_is_said():
     )
 
 
-def test_site_calls_by_its_own_cutoff_and_diseases():
-    rules = AnswerRules.from_facts(FACTS, make_site())
-    # log odds of sick: log(0.35 / 0.65) = -0.62 and log(0.2 / 0.8) = -1.39, at the logits as they are
-    sick, normal = rules.answer(
-        np.concatenate(
-            [logits_of(0.65, 0.30, 0.05, temperature=1), logits_of(0.8, 0.15, 0.05, temperature=1)]
-        )
-    )
+def test_site_calls_by_its_own_score_cutoff_and_diseases():
+    rules = AnswerRules.from_facts({**FACTS, "temperature": 1.0}, make_site())
+    # log odds of sick: log(0.35 / 0.65) = -0.62 and log(0.2 / 0.8) = -1.39, whatever the logits say
+    logits = np.concatenate([logits_of(0.9, 0.05, 0.05), logits_of(0.1, 0.85, 0.05)]).astype(np.float32)
+    sick, normal = rules.answer(logits, np.concatenate([at(0.35), at(0.2)]))
     assert (sick.decision, normal.decision) == ("Tuberculosis", "Normal")
     assert sick.probabilities == pytest.approx({"Normal": 0.65, "Pneumonia": 0.0, "Tuberculosis": 0.35})
     assert sick.prediction_set is None
     assert sick.notes == ()  # one disease is in question: its kind is not asked
 
 
+def test_site_without_labels_reads_probabilities_by_the_models_temperature():
+    (answer,) = AnswerRules.from_facts(FACTS, make_site()).answer(
+        logits_of(1 / 3, 1 / 3, 1 / 3).astype(np.float32), at(0.8)
+    )
+    assert answer.probabilities["Tuberculosis"] == pytest.approx(1 / (1 + np.exp(-np.log(4) / 2)))
+
+
 def test_site_with_both_diseases_splits_what_is_sick_and_says_the_kind_is_unsupported():
     site = make_site(diseases=["Pneumonia", "Tuberculosis"])
     (answer,) = AnswerRules.from_facts({**FACTS, "temperature": 1.0}, site).answer(
-        logits_of(0.4, 0.45, 0.15, temperature=1)
+        logits_of(0.4, 0.45, 0.15, temperature=1).astype(np.float32), at(0.6)
     )
     assert answer.probabilities == pytest.approx({"Normal": 0.4, "Pneumonia": 0.45, "Tuberculosis": 0.15})
     assert answer.decision == "Pneumonia"
@@ -126,6 +145,8 @@ def test_site_recalibrates_and_refers_by_its_own_rule():
         recalibration={"temperature": 2.0, "shift": -1.0, "nll_before": 1.0, "nll_after": 0.5},
         referral={**RULE, "cutoff": -2.0},
     )
-    (answer,) = AnswerRules.from_facts(FACTS, site).answer(logits_of(0.5, 0.0001, 0.4999, temperature=1))
+    (answer,) = AnswerRules.from_facts(FACTS, site).answer(
+        logits_of(0.5, 0.0001, 0.4999, temperature=1).astype(np.float32), at(0.5)
+    )
     assert answer.probabilities["Tuberculosis"] == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-3)
     assert [reason.code for reason in answer.referral] == ["low-confidence", "not-ruled-out"]

@@ -17,6 +17,7 @@ from hilum.registry.bundle import load_model
 @dataclass
 class Scores:
     logits: np.ndarray
+    embedding: np.ndarray
     cam: np.ndarray
 
 
@@ -33,7 +34,7 @@ class FakeNetwork:
         grey = films.mean(axis=(1, 2)) / 64.0
         logits = np.stack([2.0 - grey, grey - 1.0, grey / 2.0], axis=1).astype(np.float32)
         cam = np.ones((len(films), 3, 2, 2), np.float32) * np.arange(3, dtype=np.float32)[None, :, None, None]
-        return Scores(logits, cam)
+        return Scores(logits, np.zeros((len(films), 1), np.float32), cam)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,7 +24,8 @@ def two_sites(tiny_data: Path, tmp_path: Path) -> Path:
     return tmp_path / "films.csv"
 
 
-def count_films(rows: pd.DataFrame) -> dict[str, object]:
+def count_films(rows: pd.DataFrame, embeddings: np.ndarray | None) -> dict[str, object]:
+    assert embeddings is None or len(embeddings) == len(rows)
     assert rows[["logit_Normal", "logit_Pneumonia", "logit_Tuberculosis"]].notna().all(axis=None)
     return {"films": len(rows), "sources": sorted(rows["source"].unique())}
 

@@ -3,9 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML file; the report's values by default.")
@@ -71,9 +76,6 @@ def leave_one_out(
 ) -> None:
     """Train without each source in turn and measure the model on it as on a new site."""
     from hilum.config.load import load_config
-    from hilum.evaluation.inputs import read_scored_films
-    from hilum.evaluation.record import to_plain
-    from hilum.evaluation.unseen_site import measure_site
     from hilum.robustness.leave_one_out import run_leave_one_out
     from hilum.training.run import run_training
 
@@ -82,7 +84,7 @@ def leave_one_out(
         data,
         out,
         train=lambda fold, table, folder: run_training(fold, table, folder, resume=True).folder.best_model,
-        measure=lambda rows: to_plain(measure_site(read_scored_films(rows))),  # type: ignore[arg-type,return-value]
+        measure=_measure_left_out,
     )
     if as_json:
         print(result.file.read_text(encoding="utf-8"))
@@ -136,6 +138,17 @@ def register(
     if safeguards is None:
         print("hilum: without --safeguards the bundle carries no input gate", file=sys.stderr)
     print(bundle.folder)
+
+
+def _measure_left_out(rows: "pd.DataFrame", embeddings: "NDArray[np.float32] | None") -> dict[str, object]:
+    from hilum.evaluation.inputs import read_scored_films
+    from hilum.evaluation.record import to_plain
+    from hilum.evaluation.unseen_site import measure_adapted_site, measure_site
+
+    films = read_scored_films(rows)
+    if embeddings is None:
+        return to_plain(measure_site(films))  # type: ignore[return-value]
+    return to_plain(measure_adapted_site(films, embeddings, temperature=1.0))  # type: ignore[return-value]
 
 
 def _describe_site(site: Any) -> str:

@@ -38,8 +38,8 @@ DUPLICATE_MIN_CORRELATION: Final = 0.985
 unrelated films reach about 0.95, so a hash alone cries wolf."""
 
 DUPLICATE_MIN_DETAIL_CORRELATION: Final = 0.9
-"""Correlation of the fine detail of two films from which they are one picture. A second film of the same patient
-reaches 0.82 on phantoms; copies made brighter, smaller by a third or JPEG at 60 have 0.987 and more."""
+"""Correlation of the fine detail of two films from which they are one picture. A second film of the same
+patient reaches 0.82 on phantoms; copies made brighter, smaller by a third or JPEG at 60 have 0.987 and more."""
 
 FINGERPRINT_DETAIL_SIDE_PX: Final = 64
 """Pixels of the square in which fine detail is compared."""
@@ -255,8 +255,8 @@ ADAPTATION_SHARE: Final = 0.5
 0.25, 0.5 and 1 it ranks films best on average over five models and two sources."""
 
 SITE_COMPONENTS: Final = 4
-"""Principal components of a site's embeddings that its score is fitted on. Ours, by sources left out: of 3, 4, 6
-and 8; they differ little."""
+"""Principal components of a site's embeddings that its score is fitted on. Ours, by sources left out: of 3,
+4, 6 and 8; they differ little."""
 
 MAX_TAUGHT_LOG_ODDS: Final = 3.0
 """Log odds beyond which a network's own answer teaches a site's score no more: 95 %. Ours."""
@@ -349,8 +349,8 @@ PROBE_FOLDS: Final = 5
 """Folds of every cross-validated probe; a patient is in one of them."""
 
 PROBE_INVERSE_PENALTY: Final = 0.01
-"""Inverse strength of the L2 penalty of a logistic probe on standardised features. Ours: of 1 and 0.01 the one
-that carries hundreds of features on a few hundred films."""
+"""Inverse strength of the L2 penalty of a logistic probe on standardised features. Ours: of 1 and 0.01 the
+one that carries hundreds of features on a few hundred films."""
 
 MIN_PROBE_PATIENTS: Final = 25
 """Patients on the smaller side below which no probe is run: five per fold, and an interval wider than 0.3."""
@@ -399,7 +399,8 @@ MARKER_PERMUTATIONS: Final = 5_000
 """Shuffles of the labels behind the p-value of the letter test; the smallest p-value is one in 5,001."""
 
 MARKER_MAX_P: Final = 0.01
-"""Family-wise p-value up to which letters tied to a class are a finding: one clean set in a hundred alarms."""
+"""Family-wise p-value up to which letters tied to a class are a finding: one clean set in a hundred
+alarms."""
 
 MARKER_NOTE_MAX_P: Final = 0.05
 """Family-wise p-value up to which letters are noted as suspected; one clean set in twenty is."""
@@ -478,7 +479,8 @@ MAX_RESOLUTION_RATIO: Final = 1.25
 
 MIN_RECOVERY_MARGIN: Final = 0.17
 """Cosine to the nearest film minus cosine to the next, from which two films without patient identifiers are
-candidates for one patient. Ours: 17 of 20 such pairs are right where identifiers are known; 25 of 72 at 0.10."""
+candidates for one patient. Ours: 17 of 20 such pairs are right where identifiers are known; 25 of 72 at
+0.10."""
 
 MIN_RECOVERY_FILMS: Final = 100
 """Films of a data set below which no patient is recovered: a nearest film among few means nothing."""
@@ -490,7 +492,8 @@ would let any model's worst habit pass."""
 
 MIN_PEAK_SHARE: Final = 0.25
 """Share of the median peak of validation maps of a finding, below which the evidence of a map is weak. Ours:
-on validation 1 in 100 maps of called findings lie below, and from a fifth to nearly all of those not called."""
+on validation 1 in 100 maps of called findings lie below, and from a fifth to nearly all of those not
+called."""
 
 # --- Input gate ----------------------------------------------------------------------------------
 GATE_LET_THROUGH_SHARE: Final = 0.99

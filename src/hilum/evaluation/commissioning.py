@@ -1,8 +1,8 @@
 """What a hospital's own films with a reference result say about a model there, before it is used.
 
 Sick means: has one of the diseases in question at the site. The score is P(abnormal), because which disease
-it is does not carry over to a site that the model never saw. Figures at the local cut-off are
-cross-validated, so a cut-off is never judged on the films that chose it; nothing here has seen other films
+it is does not carry over to a site that the model never saw; its log odds are handed in. Figures at the
+local cut-off are cross-validated, so a cut-off is never judged on the films that chose it; nothing here has seen other films
 of the site.
 """
 
@@ -29,7 +29,6 @@ from hilum.evaluation.intervals import measure, percentile_interval, rate_basis,
 from hilum.evaluation.measure import Measure
 from hilum.evaluation.operating_points import Verdict, find_cutoff, judge_target
 from hilum.evaluation.referral import ReferralRule, fit_referral
-from hilum.evaluation.unseen_site import abnormal_log_odds
 
 _FOLDS = 10
 _SMALL_PENALTY = 1e-3  # keeps a perfectly separated sample from an infinite slope
@@ -82,8 +81,10 @@ class Commissioning:
 
 def commission(
     films: ScoredFilms,
+    scores: FloatArray,
     diseases: Sequence[str],
     *,
+    cutoff: float = 0.0,
     resamples: int = BOOTSTRAP_RESAMPLES,
     seed: int = 0,
 ) -> Commissioning:
@@ -92,11 +93,14 @@ def commission(
     Parameters
     ----------
     films
-        The site's films with their logits, before temperature.
+        The site's labelled films.
+    scores
+        float64 (N,), log odds of sick against normal of the same films.
     diseases
         Names of `CLASS_NAMES` that are in question at the site, such as Tuberculosis in a TB programme.
+    cutoff
+        The one that holds without labels, in log odds.
     """
-    scores = abnormal_log_odds(films.logits)
     sick = np.isin(films.labels, [CLASS_NAMES.index(name) for name in diseases])
     patients = films.patients
     basis = auroc_basis(sick, ~sick, patients, reason="the site's films are of one kind only")
@@ -109,7 +113,8 @@ def commission(
     )["auroc"]
     named = " or ".join(diseases)
     draws = {"resamples": resamples, "seed": seed}
-    label_free = _judge(scores >= 0, sick, patients, named, cutoff=0.0, interval=None, **draws)
+    called = scores >= cutoff
+    label_free = _judge(called, sick, patients, named, cutoff=cutoff, interval=None, **draws)
     counts = min(int(sick.sum()), int((~sick).sum()))
     is_enough = len(films) >= MIN_COMMISSIONING_FILMS and counts >= MIN_FILMS_FOR_CLAIM
     local = _local_point(scores, sick, patients, named, resamples=resamples, seed=seed) if is_enough else None
@@ -234,10 +239,12 @@ def _recalibrate(scores: FloatArray, sick: BoolArray) -> Recalibration:
     return Recalibration(temperature, float(shift), nll(1.0, 0.0), nll(temperature, float(shift)))
 
 
-def probability_of_sick(log_odds: FloatArray, recalibration: Recalibration | None) -> FloatArray:
-    """Return P(sick), float64 (N,), of log odds (N,); without a recalibration as the network has it."""
+def probability_of_sick(
+    log_odds: FloatArray, recalibration: Recalibration | None, *, temperature: float
+) -> FloatArray:
+    """Return P(sick), float64 (N,), of log odds (N,); without a recalibration by the model's temperature."""
     if recalibration is None:
-        return np.asarray(expit(log_odds))
+        return np.asarray(expit(log_odds / temperature))
     return np.asarray(expit((log_odds - recalibration.shift) / recalibration.temperature))
 
 

@@ -7,6 +7,7 @@ both, so it is not asked here.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from hilum.domain.findings import CLASS_NAMES, Finding
@@ -15,6 +16,7 @@ from hilum.evaluation.discrimination import auroc_basis, ratio, weighted_auroc
 from hilum.evaluation.inputs import FloatArray, ScoredFilms
 from hilum.evaluation.intervals import measure, rate_basis
 from hilum.evaluation.measure import Measure
+from hilum.evaluation.site_score import fit_site_score, screening_cutoff
 
 _NORMAL = CLASS_NAMES.index(Finding.NORMAL)
 
@@ -37,17 +39,43 @@ def abnormal_log_odds(logits: FloatArray) -> FloatArray:
     return np.asarray(logsumexp(diseases, axis=1) - logits[:, _NORMAL])
 
 
+def measure_adapted_site(
+    films: ScoredFilms, embeddings: NDArray[np.float32], *, temperature: float
+) -> SiteScores:
+    """Measure one site by the score fitted to its own films without labels, at the screening cut-off.
+
+    Parameters
+    ----------
+    films
+        Scored by the network adapted to them.
+    embeddings
+        float32 (N, C), of the same films.
+    temperature
+        Of the model.
+    """
+    scores = fit_site_score(embeddings, abnormal_log_odds(films.logits)).score(embeddings)
+    return measure_site(films, scores=scores, cutoff=screening_cutoff(temperature))
+
+
 def measure_site(
-    films: ScoredFilms, *, cutoff: float = 0.0, resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
+    films: ScoredFilms,
+    *,
+    scores: FloatArray | None = None,
+    cutoff: float = 0.0,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = 0,
 ) -> SiteScores:
     """Measure one site's films, with intervals by bootstrap over patients.
 
     Parameters
     ----------
+    scores
+        float64 (N,), log odds of sick against normal; the network's own if None.
     cutoff
         Log odds from which on a film is called abnormal; 0 is P(abnormal) = 0.5.
     """
-    scores, sick = abnormal_log_odds(films.logits), films.labels != _NORMAL
+    scores = abnormal_log_odds(films.logits) if scores is None else scores
+    sick = films.labels != _NORMAL
     called = scores >= cutoff
 
     def figures(weights: FloatArray) -> dict[str, FloatArray]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.domain.thresholds import LOW_CONFIDENCE_PROBABILITY
@@ -19,7 +20,6 @@ from hilum.evaluation.conformal import ClassCut, ConformalSets
 from hilum.evaluation.inputs import FloatArray
 from hilum.evaluation.promises import ANY_DISEASE
 from hilum.evaluation.referral import ReferralRule
-from hilum.evaluation.unseen_site import abnormal_log_odds
 from hilum.registry.site_profile import SiteProfile
 
 
@@ -87,10 +87,12 @@ class AnswerRules:
             site,
         )
 
-    def answer(self, logits: FloatArray) -> list[Answer]:
-        """Return one answer per film of logits (N, K)."""
-        logits = np.asarray(logits, np.float64)
-        return self._answer_here(logits) if self.site is None else self._answer_at_site(logits, self.site)
+    def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> list[Answer]:
+        """Return one answer per film of logits (N, K) and embeddings (N, C), as the network gave them."""
+        exact = logits.astype(np.float64)
+        if self.site is None:
+            return self._answer_here(exact)
+        return self._answer_at_site(exact, self.site.score.score(embeddings), self.site)
 
     def _answer_here(self, logits: FloatArray) -> list[Answer]:
         probabilities = scale(logits, self.temperature)
@@ -106,10 +108,10 @@ class AnswerRules:
             answers.append(Answer(named, decision, chosen, reasons, self._notes(decision)))
         return answers
 
-    def _answer_at_site(self, logits: FloatArray, site: SiteProfile) -> list[Answer]:
-        log_odds = abnormal_log_odds(logits)
+    def _answer_at_site(self, logits: FloatArray, log_odds: FloatArray, site: SiteProfile) -> list[Answer]:
         record = site.facts["recalibration"]
-        sick = probability_of_sick(log_odds, Recalibration(**record) if record else None)
+        recalibration = Recalibration(**record) if record else None
+        sick = probability_of_sick(log_odds, recalibration, temperature=self.temperature)
         asked = [CLASS_NAMES.index(name) for name in site.diseases]
         kinds = scale(logits[:, asked], self.temperature)  # (N, diseases in question)
         probabilities = np.zeros_like(logits)

@@ -177,7 +177,7 @@ def _score_chunk(
     ]
     if asked:
         scores: NetworkScores = by.network(np.stack(asked))
-        answers = enumerate(by.rules.answer(scores.logits.astype(np.float64)))
+        answers = enumerate(by.rules.answer(scores.logits, scores.embedding))
     for path, film, of_pixels in zip(paths, films, refusals, strict=True):
         refusal = of_pixels
         if isinstance(film, InputError):

@@ -17,14 +17,16 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import GATE_LET_THROUGH_SHARE, MIN_ADAPTATION_FILMS
 from hilum.evaluation.commissioning import Commissioning, commission
 from hilum.evaluation.embedding_distance import EmbeddingDistance
-from hilum.evaluation.inputs import read_scored_films
+from hilum.evaluation.inputs import FloatArray, read_scored_films
 from hilum.evaluation.record import to_plain
+from hilum.evaluation.site_score import fit_site_score, screening_cutoff
+from hilum.evaluation.unseen_site import abnormal_log_odds
 from hilum.model.scoring import Scorer
 from hilum.registry.site_profile import write_site_profile
 
 NO_LABELS = (
     "Any sensitivity, specificity or probability at this site: no film with a reference result was given."
-    " The cut-off is even odds after adaptation to the site's films."
+    " The cut-off is the report's screening cut-off on the score fitted to the site's films."
 )
 
 
@@ -54,8 +56,8 @@ def commission_site(
     Parameters
     ----------
     model
-        Facts of the scorer's model: its name, and its input gate where it has one. The gate's limit on the
-        distance of an embedding is raised to let the site's own films through: with the site's statistics
+        Facts of the scorer's model: its name, temperature, and its input gate where it has one. The gate's
+        limit on the distance of an embedding is raised to let the site's own films through: with the site's statistics
         embeddings lie elsewhere.
     site
         Folder of films or CSV, see `hilum.data.site_films`.
@@ -79,7 +81,9 @@ def commission_site(
         )
     at_site = scorer.adapt_to(films.pixels) if adapt else scorer
     scores = at_site.score(films.pixels)
-    judged = _judge(scores.logits, films, diseases) if films.labelled.any() else None
+    site_score = fit_site_score(scores.embedding, abnormal_log_odds(scores.logits.astype(np.float64)))
+    log_odds, cutoff = site_score.score(scores.embedding), screening_cutoff(model["temperature"])
+    judged = _judge(scores.logits, log_odds, films, diseases, cutoff) if films.labelled.any() else None
     facts = {
         "site": name,
         "model": model["name"],
@@ -89,10 +93,11 @@ def commission_site(
         "films_used": len(films.rows),
         "films_excluded": len(films.excluded),
         "diseases": list(diseases),
+        "label_free_cutoff": cutoff,
         "embedding_limit": _embedding_limit(model.get("input_gate"), scores.embedding),
         **_plain(judged),
     }
-    write_site_profile(out, facts, at_site.statistics())
+    write_site_profile(out, facts, at_site.statistics(), site_score)
     return CommissionedSite(out, facts, judged)
 
 
@@ -104,10 +109,17 @@ def _embedding_limit(gate: Mapping[str, Any] | None, embeddings: NDArray[np.floa
     return max(own, float(gate["limits"]["unlike-training-films"]["limit"]))
 
 
-def _judge(logits: NDArray[np.float32], films: SiteFilms, diseases: Sequence[str]) -> Commissioning:
+def _judge(
+    logits: NDArray[np.float32],
+    log_odds: FloatArray,
+    films: SiteFilms,
+    diseases: Sequence[str],
+    cutoff: float,
+) -> Commissioning:
     known = films.labelled
     columns = {f"logit_{name}": logits[known, index] for index, name in enumerate(CLASS_NAMES)}
-    return commission(read_scored_films(films.rows[known].assign(**columns)), diseases)
+    scored = read_scored_films(films.rows[known].assign(**columns))
+    return commission(scored, log_odds[known], diseases, cutoff=cutoff)
 
 
 def _plain(judged: Commissioning | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What one site needs beside a model: its normalisation statistics, cut-off and the diseases in question.
 
     site.json                what was measured with the site's films, and the model that it holds for
-    statistics.safetensors   normalisation statistics of the site's films
+    statistics.safetensors   normalisation statistics adapted to the site's films, and the site's score
 
 A profile belongs to one model, by the hash of its weights: with any other it is refused.
 """
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hilum.domain.errors import CheckpointError
+from hilum.evaluation.site_score import SiteScore
 
 PROFILE_FILE = "site.json"
 STATISTICS_FILE = "statistics.safetensors"
@@ -28,10 +29,15 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteProfile:
-    """A verified profile: `facts` is the content of site.json."""
+    """A verified profile: `facts` is the content of site.json.
+
+    `statistics` are for `Scorer.with_statistics`; `score` gives log odds of sick against normal from the
+    embeddings of the network with them.
+    """
 
     facts: Mapping[str, Any]
     statistics: Mapping[str, NDArray[Any]]
+    score: SiteScore
 
     @property
     def name(self) -> str:
@@ -46,19 +52,20 @@ class SiteProfile:
     @property
     def cutoff(self) -> float:
         """Log odds from which a film is called sick: the local one where labels allowed it."""
-        point = self.facts["local"] or {"cutoff": 0.0}
-        return float(point["cutoff"])
+        local = self.facts["local"]
+        return float(local["cutoff"] if local else self.facts["label_free_cutoff"])
 
 
 def write_site_profile(
-    folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, NDArray[Any]]
+    folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, NDArray[Any]], score: SiteScore
 ) -> None:
     """Write a profile in one step; an earlier one in the folder is replaced.
 
     Parameters
     ----------
     facts
-        JSON of site, weights_sha256, diseases, local, recalibration, referral and what else is to be told.
+        JSON of site, weights_sha256, diseases, label_free_cutoff, local, recalibration, referral and what
+        else is to be told.
 
     Raises
     ------
@@ -67,7 +74,7 @@ def write_site_profile(
     """
     if folder.exists() and not (folder / PROFILE_FILE).is_file() and any(folder.iterdir()):
         raise CheckpointError(f"{folder}: holds something other than a site profile. Name another folder.")
-    tensors = save(dict(statistics))
+    tensors = save({**statistics, **score.to_arrays()})
     content = {
         "schema_version": SCHEMA_VERSION,
         **facts,
@@ -98,7 +105,8 @@ def read_site_profile(folder: Path, *, weights_sha256: str) -> SiteProfile:
         facts = json.loads((folder / PROFILE_FILE).read_text(encoding="utf-8"))
         tensors = (folder / STATISTICS_FILE).read_bytes()
         told, version, model = facts["statistics_sha256"], facts["schema_version"], facts["weights_sha256"]
-        statistics = load(tensors)
+        arrays = load(tensors)
+        score = SiteScore.from_arrays(arrays)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: is not a site profile, or is damaged. {way_out}") from error
     if hashlib.sha256(tensors).hexdigest() != told:
@@ -110,4 +118,5 @@ def read_site_profile(folder: Path, *, weights_sha256: str) -> SiteProfile:
             f"{folder}: is a profile for weights {model[:12]}, this model has {weights_sha256[:12]}."
             " Commission the site again with this model."
         )
-    return SiteProfile(facts, statistics)
+    statistics = {name: value for name, value in arrays.items() if name not in score.to_arrays()}
+    return SiteProfile(facts, statistics, score)

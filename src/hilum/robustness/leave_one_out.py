@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 Train = Callable[[TrainConfig, Path, Path], Path]
 """(config, table of films, folder) to the best checkpoint; takes up an interrupted run."""
-MeasureSite = Callable[[pd.DataFrame], dict[str, object]]
-"""Rows with path, label, patient_id and logit_<class> to JSON figures."""
+MeasureSite = Callable[[pd.DataFrame, NDArray[np.float32] | None], dict[str, object]]
+"""(Rows with path, label, patient_id and logit_<class>, embeddings (N, C) of a scorer adapted to them or
+None) to JSON figures."""
 
 RESULT_FILE = "leave_one_out.json"
 _HELD_OUT_SPLITS = ("train", "val")
@@ -35,7 +36,7 @@ _MIN_SOURCES = 2
 
 @dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """One fold's figures per source, plain and with normalisation adapted to its unlabelled films."""
+    """One fold's figures per source, plain and adapted to its unlabelled films as `hilum commission` does."""
 
     folds: dict[str, dict[str, object]]
     file: Path
@@ -93,11 +94,12 @@ def _run_fold(
     held_out = usable & (dataset.manifest["source"] == source)
     held_out &= dataset.manifest["split"].isin(_HELD_OUT_SPLITS)
     rows, pixels = dataset.manifest[held_out], dataset.pixels[held_out.to_numpy()]
+    adapted = scorer.adapt_to(pixels).score(pixels)
     return {
         "trained_on": rest.loc[rest["split"] == "train", "source"].value_counts().to_dict(),
         "missing_classes": sorted(missing),
-        "plain": measure(_with_logits(rows, scorer.score(pixels).logits)),
-        "adapted": measure(_with_logits(rows, scorer.adapt_to(pixels).score(pixels).logits)),
+        "plain": measure(_with_logits(rows, scorer.score(pixels).logits), None),
+        "adapted": measure(_with_logits(rows, adapted.logits), adapted.embedding),
     }
 
 
