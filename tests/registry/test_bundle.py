@@ -265,3 +265,18 @@ def test_whatever_ships_is_whole():
     assert facts["is_calibrated"]
     assert sum(path.stat().st_size for path in folder.iterdir()) < 20 * 2**20
     assert os.path.basename(folder) == facts["name"]
+
+
+def test_bundle_is_released_again_with_the_same_weights(
+    tiny_bundle: Path, tiny_evaluation: Path, tmp_path: Path
+):
+    first = read_bundle(tiny_bundle).facts
+    again = write_bundle(
+        tiny_bundle, [tiny_evaluation], tmp_path, version="0.2.0", released=date(2026, 5, 5)
+    ).facts
+    changed = {name for name in first if first[name] != again[name]}
+    assert changed == {"name", "version"}
+    weights = [
+        (folder / "weights.safetensors").read_bytes() for folder in (tiny_bundle, tmp_path / again["name"])
+    ]
+    assert weights[0] == weights[1]

@@ -122,7 +122,9 @@ def evaluate(
 
 def register(
     evaluation: Annotated[list[Path], typer.Option(help="Evaluation folder, repeatable; the first gives T.")],
-    model: Annotated[Path, typer.Option(help="Checkpoint.")] = Path("models/best_model.pt"),
+    model: Annotated[Path, typer.Option(help="Checkpoint, or a bundle to release again.")] = Path(
+        "models/best_model.pt"
+    ),
     safeguards: Annotated[Path | None, typer.Option(help="Folder that hilum safeguard wrote.")] = None,
     version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
     out: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/registry"),

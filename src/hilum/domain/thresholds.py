@@ -39,7 +39,8 @@ unrelated films reach about 0.95, so a hash alone cries wolf."""
 
 DUPLICATE_MIN_DETAIL_CORRELATION: Final = 0.9
 """Correlation of the fine detail of two films from which they are one picture. A second film of the same
-patient reaches 0.82 on phantoms; copies made brighter, smaller by a third or JPEG at 60 have 0.987 and more."""
+patient reaches 0.82 on phantoms; copies made brighter, smaller by a third or JPEG at 60 have 0.987 and
+more."""
 
 FINGERPRINT_DETAIL_SIDE_PX: Final = 64
 """Pixels of the square in which fine detail is compared."""

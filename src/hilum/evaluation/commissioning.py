@@ -2,8 +2,8 @@
 
 Sick means: has one of the diseases in question at the site. The score is P(abnormal), because which disease
 it is does not carry over to a site that the model never saw; its log odds are handed in. Figures at the
-local cut-off are cross-validated, so a cut-off is never judged on the films that chose it; nothing here has seen other films
-of the site.
+local cut-off are cross-validated, so a cut-off is never judged on the films that chose it; nothing here has
+seen other films of the site.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,13 @@ from safetensors.torch import load_file, save_file
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.checkpoint import build_classifier, load_state, read_checkpoint, state_sha256
+from hilum.model.checkpoint import (
+    Checkpoint,
+    build_classifier,
+    load_state,
+    read_checkpoint,
+    state_sha256,
+)
 from hilum.model.scoring import Scorer
 from hilum.registry.card import write_card
 from hilum.registry.safeguards import read_safeguards
@@ -84,6 +90,8 @@ def write_bundle(
 
     Parameters
     ----------
+    checkpoint_path
+        A checkpoint, or a bundle whose weights are released again with new evaluations and safeguards.
     evaluations
         Folders written by `hilum evaluate`, or their evaluation.json; the first one gives the temperature
         and the operating points.
@@ -99,7 +107,7 @@ def write_bundle(
     """
     if not _VERSION.fullmatch(version):
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
-    checkpoint = read_checkpoint(checkpoint_path)
+    checkpoint = _read_weights(checkpoint_path)
     weights_sha256 = state_sha256(checkpoint["model_state_dict"])
     reports = _read_evaluations(evaluations, weights_sha256)
     architecture = checkpoint["config"]["architecture"]
@@ -217,6 +225,20 @@ def _version_and_date(folder: Path) -> tuple[list[int], str]:
     _, _, rest = folder.name.rpartition("_v")
     version, _, day = rest.partition("_")
     return [int(part) for part in version.split(".") if part.isdigit()], day
+
+
+def _read_weights(path: Path) -> Checkpoint:
+    if not path.is_dir():
+        return read_checkpoint(path)
+    bundle = read_bundle(path)
+    kept = {key: bundle.facts[key] for key in ("settings", "epoch", "val_f1", "provenance")}
+    history = {name: value for name, value in bundle.facts["history"].items() if name != "best_epoch"}
+    return {
+        **kept,
+        "history": history,
+        "config": {"architecture": bundle.facts["settings"]["model"]["architecture"]},
+        "model_state_dict": load_file(bundle.folder / "weights.safetensors"),
+    }
 
 
 def _read_evaluations(paths: list[Path], weights_sha256: str) -> dict[str, dict[str, Any]]:

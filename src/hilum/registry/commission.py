@@ -57,8 +57,8 @@ def commission_site(
     ----------
     model
         Facts of the scorer's model: its name, temperature, and its input gate where it has one. The gate's
-        limit on the distance of an embedding is raised to let the site's own films through: with the site's statistics
-        embeddings lie elsewhere.
+        limit on the distance of an embedding is raised to let the site's own films through: with the site's
+        statistics embeddings lie elsewhere.
     site
         Folder of films or CSV, see `hilum.data.site_films`.
     adapt
