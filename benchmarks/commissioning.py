@@ -21,14 +21,15 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import WHO_TRIAGE_MIN_SENSITIVITY, WHO_TRIAGE_MIN_SPECIFICITY
 from hilum.evaluation.commissioning import triage_cutoff
 from hilum.evaluation.discrimination import weighted_auroc
-from hilum.evaluation.inputs import read_scored_films
+from hilum.evaluation.inputs import ScoredFilms, read_scored_films
 from hilum.evaluation.record import to_plain
-from hilum.evaluation.unseen_site import abnormal_log_odds, measure_site
-from hilum.model.scoring import Scorer
+from hilum.evaluation.site_score import fit_site_score, screening_cutoff
+from hilum.evaluation.unseen_site import abnormal_log_odds, measure_adapted_site, measure_site
+from hilum.model.scoring import FilmScores, Scorer
 from hilum.registry.bundle import load_model
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "commissioning.json"
-UNLABELLED = (16, 32, 64, 128, 200)
+UNLABELLED = (16, 32, 64, 128, 256)
 PREVALENCES = (0.1, 0.25, 0.5, 0.75)
 LABELLED = 100
 
@@ -38,18 +39,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=5)
     arguments = parser.parse_args()
     scorer, facts = load_model(arguments.model)
     rows, pixels = open_dataset(arguments.data, scorer.config).select("external")
     sick = (rows["label"] != CLASS_NAMES[0]).to_numpy()
-    site, rng, draws = Site(scorer, pixels, sick), np.random.default_rng(0), arguments.draws
+    site, rng, draws = (
+        Site(scorer, facts["temperature"], pixels, sick),
+        np.random.default_rng(0),
+        arguments.draws,
+    )
+    whole, temperature = scorer.adapt_to(pixels).score(pixels), facts["temperature"]
     record = {
         "model": facts["name"],
         "films": len(rows),
         "sick": int(sick.sum()),
-        "as_shipped": whole_site(rows, scorer, pixels),
-        "adapted_to_all": whole_site(rows, scorer.adapt_to(pixels), pixels),
+        "as_shipped": to_plain(measure_site(scored(rows, scorer.score(pixels)))),
+        "adapted_to_all": to_plain(
+            measure_adapted_site(scored(rows, whole), whole.embedding, temperature=temperature)
+        ),
         "unlabelled": [
             {"films": count, **without_labels(site, rng, draws, count=count, share_sick=0.5)}
             for count in UNLABELLED
@@ -66,11 +74,10 @@ def main() -> None:
     MEASURED.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def whole_site(rows: pd.DataFrame, scorer: Scorer, pixels: np.ndarray) -> object:
-    """Return AUROC and the rates at even odds of all films of the site."""
-    logits = scorer.score(pixels).logits
-    columns = {f"logit_{name}": logits[:, index] for index, name in enumerate(CLASS_NAMES)}
-    return to_plain(measure_site(read_scored_films(rows.assign(**columns))))
+def scored(rows: pd.DataFrame, scores: FilmScores) -> ScoredFilms:
+    """Return the site's films with their logits."""
+    columns = {f"logit_{name}": scores.logits[:, index] for index, name in enumerate(CLASS_NAMES)}
+    return read_scored_films(rows.assign(**columns))
 
 
 @dataclass(frozen=True)
@@ -78,20 +85,26 @@ class Site:
     """The model as shipped, the site's films and which of them are sick."""
 
     scorer: Scorer
+    temperature: float
     pixels: np.ndarray
     sick: np.ndarray
+
+    def score_after(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the log odds of all films by what `hilum commission` makes of the chosen ones, bool (N,)."""
+        scores = self.scorer.adapt_to(self.pixels[chosen]).score(self.pixels)
+        log_odds = abnormal_log_odds(scores.logits[chosen])
+        return fit_site_score(scores.embedding[chosen], log_odds).score(scores.embedding)
 
 
 def without_labels(
     site: Site, rng: np.random.Generator, draws: int, *, count: int, share_sick: float
 ) -> dict[str, object]:
-    """Adapt to some films, cut at even odds, and measure on the site's other films."""
+    """Adapt to some films, cut at the screening cut-off, and measure on the site's other films."""
     figures = []
     for _ in range(draws):
         chosen = draw(site.sick, rng, count, share_sick)
-        at_site = site.scorer.adapt_to(site.pixels[chosen])
-        scores = abnormal_log_odds(at_site.score(site.pixels[~chosen]).logits)
-        figures.append(rates(scores, site.sick[~chosen], 0.0))
+        scores = site.score_after(chosen)
+        figures.append(rates(scores[~chosen], site.sick[~chosen], screening_cutoff(site.temperature)))
     return spread(figures)
 
 
@@ -100,8 +113,7 @@ def with_labels(site: Site, rng: np.random.Generator, draws: int) -> dict[str, o
     figures, reached = [], 0
     for _ in range(draws):
         chosen = draw(site.sick, rng, LABELLED, 0.5)
-        at_site = site.scorer.adapt_to(site.pixels[chosen])
-        scores = abnormal_log_odds(at_site.score(site.pixels).logits)
+        scores = site.score_after(chosen)
         cutoff = triage_cutoff(scores[chosen], site.sick[chosen])
         found = rates(scores[~chosen], site.sick[~chosen], cutoff)
         reached += (
