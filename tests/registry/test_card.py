@@ -76,3 +76,44 @@ def test_a_real_evaluation_fits(tiny_bundle: Path):
     assert float(accuracy) == pytest.approx(report["discrimination"]["accuracy"]["value"], abs=5e-4)
     for headline in report["headlines"]:
         assert headline["text"] in text
+
+
+def test_card_says_what_is_missing(facts: dict, report: dict):
+    text = write_card(facts, {"test": report})
+    assert "- **No input gate**: anything readable is answered." in text
+    assert "- **Maps were never tested.**" in text
+    assert "- **No promise** on missed disease was fitted." in text
+
+
+def test_card_says_what_is_refused_withheld_and_promised(facts: dict, report: dict):
+    rule = {
+        "disease": "Tuberculosis",
+        "cutoff": 0.1,
+        "max_miss_rate": 0.05,
+        "confidence": 0.95,
+        "is_as_asked": True,
+        "referred_share": 0.22,
+        "films": 60,
+        "films_needed": 59,
+    }
+    facts |= {
+        "input_gate": {"val_let_through": 0.9931},
+        "explanations": {
+            "findings": {
+                "Normal": {"passes": True, "reason": None},
+                "Pneumonia": {"passes": False, "reason": "deletion is no better than chance"},
+                "Tuberculosis": {"passes": None, "reason": "4 films are too few"},
+            }
+        },
+        "referral": {"rules": [rule], "confounded": [["Pneumonia", "Tuberculosis"]]},
+    }
+    lines = write_card(facts, {"test": report}).splitlines()
+    assert "- Input gate: lets 99.3 % of the validation films through." in lines
+    assert "- Maps for Pneumonia: withheld: deletion is no better than chance." in lines
+    assert "- Maps for Tuberculosis: not tested: 4 films are too few." in lines
+    assert any(
+        line.startswith("- To miss at most 5.0 % of Tuberculosis (95 % confidence), 22 %") for line in lines
+    )
+    assert any(
+        line.startswith("- **Which of Pneumonia and Tuberculosis** is not supported") for line in lines
+    )

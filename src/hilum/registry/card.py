@@ -3,6 +3,7 @@
 from typing import Any
 
 from hilum.domain.findings import CLASS_NAMES
+from hilum.evaluation.referral import ReferralRule
 
 _NOTICE = (
     "**Research software. Not a medical device, not for diagnosis.** A qualified reader decides;"
@@ -29,9 +30,39 @@ def write_card(facts: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str
         f"- Weights SHA-256: `{facts['weights_sha256']}`",
         "",
     ]
+    lines += _safeguards(facts)
     for label, report in reports.items():
         lines += _measured(label, report)
     return "\n".join(lines) + "\n"
+
+
+def _safeguards(facts: dict[str, Any]) -> list[str]:
+    gate, maps, referral = (facts.get(name) for name in ("input_gate", "explanations", "referral"))
+    lines = ["## What is refused, withheld and referred", ""]
+    if gate is None:
+        lines.append("- **No input gate**: anything readable is answered.")
+    else:
+        let_through = 100 * gate["val_let_through"]
+        lines.append(f"- Input gate: lets {let_through:.1f} % of the validation films through.")
+    if maps is None:
+        lines.append("- **Maps were never tested.**")
+    else:
+        lines += [f"- Maps for {name}: {_verdict(entry)}" for name, entry in maps["findings"].items()]
+    if referral is None:
+        lines.append("- **No promise** on missed disease was fitted.")
+    else:
+        lines += [f"- {ReferralRule(**rule).to_sentence()}" for rule in referral["rules"]]
+        lines += [
+            f"- **Which of {first} and {second}** is not supported: no source of the validation films holds both."
+            for first, second in referral["confounded"]
+        ]
+    return [*lines, ""]
+
+
+def _verdict(entry: dict[str, Any]) -> str:
+    if entry["passes"]:
+        return "passed the tests of faithfulness."
+    return f"{'not tested' if entry['passes'] is None else 'withheld'}: {entry['reason']}."
 
 
 def _measured(label: str, report: dict[str, Any]) -> list[str]:
