@@ -53,7 +53,8 @@ def _safeguards(facts: dict[str, Any]) -> list[str]:
     else:
         lines += [f"- {ReferralRule(**rule).to_sentence()}" for rule in referral["rules"]]
         lines += [
-            f"- **Which of {first} and {second}** is not supported: no source of the validation films holds both."
+            f"- **Which of {first} and {second}** is not supported: no source of the validation films holds"
+            " both."
             for first, second in referral["confounded"]
         ]
     return [*lines, ""]
