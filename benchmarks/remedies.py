@@ -17,7 +17,7 @@ import pandas as pd
 
 from commit import current_commit
 from hilum.config.load import load_config
-from hilum.data.ingest import open_dataset
+from hilum.data.ingest import METADATA_FILE, open_dataset
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.inputs import ScoredFilms, read_scored_films
 from hilum.evaluation.record import to_plain
@@ -83,16 +83,33 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("remedies"))
     parser.add_argument("--only", default=",".join(REMEDIES), help="comma-separated rows")
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="for every row")
+    parser.add_argument("--films", type=int, help="at most so many films of each class, source and split")
     parser.add_argument("--collect", action="store_true", help=f"write {MEASURED.name} of the rows there are")
     arguments = parser.parse_args()
+    data = arguments.data
+    if arguments.films:
+        data = write_sample(data, arguments.work, arguments.films)
     for name in arguments.only.split(",") if arguments.only else ():
         print(name, flush=True)
-        run_row(name, arguments.data, arguments.work / name, arguments.overrides)
+        run_row(name, data, arguments.work / name, arguments.overrides)
     if arguments.collect:
         rows = [json.loads(file.read_text()) for file in sorted(arguments.work.glob("*/row.json"))]
         order = list(REMEDIES)
         rows.sort(key=lambda row: order.index(row["name"]))
-        MEASURED.write_text(json.dumps({"base": list(BASE), "rows": rows}, indent=1) + "\n")
+        record = {"base": list(BASE), "films_per_group": arguments.films, "rows": rows}
+        MEASURED.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def write_sample(data: Path, work: Path, films: int) -> Path:
+    """Write a table of a sample of the films that is drawn the same every time; external films stay all."""
+    work.mkdir(parents=True, exist_ok=True)
+    rows = pd.read_csv(data / METADATA_FILE)
+    rows["path"] = [str((data / path).resolve()) for path in rows["path"]]
+    drawn = rows.sample(frac=1, random_state=0)
+    place = drawn.groupby(["source", "label", "split"]).cumcount()
+    table = work / "sample.csv"
+    drawn[(place < films) | (drawn["split"] == EXTERNAL)].sort_values("path").to_csv(table, index=False)
+    return table
 
 
 def run_row(name: str, data: Path, folder: Path, overrides: list[str]) -> None:

@@ -24,7 +24,7 @@ def imported(heavy: tuple[str, ...], *modules: str) -> str:
 @pytest.mark.parametrize(
     "modules",
     [
-        ("hilum.domain", "hilum.config", "hilum.imaging", "hilum.inference"),
+        ("hilum.domain", "hilum.config", "hilum.imaging", "hilum.inference", "hilum.audit"),
         ("hilum.explain", "hilum.released"),
         ("hilum.cli",),
     ],
