@@ -28,8 +28,8 @@ def section() -> list[str]:
         " adapted model's sensitivity and specificity at even odds, a cut-off that needs no labels.",
         "",
         *table(header, [_row(row, sources) for row in record["rows"]]),
-        f"At most {record['films_per_group'] or 'all'} films of each class, source and split, to fit the time;"
-        " so the intervals are wide and single rows differ by chance. No row is the shipped model.",
+        f"At most {record['films_per_group'] or 'all'} films of each class, source and split, to fit the"
+        " time; so the intervals are wide and single rows differ by chance. No row is the shipped model.",
         "",
         f"All rows: {', '.join(f'`{setting}`' for setting in record['base'])}; a row adds its own settings"
         " (`benchmarks/remedies.py`). Made by `python benchmarks/remedies.py DATA --collect`, commits"
