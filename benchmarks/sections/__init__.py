@@ -1,10 +1,11 @@
 """Sections of docs/results.md that have a record of their own in docs/measured, in the order of the page."""
 
-from sections import audit, commissioning, explanations, gate, remedies, robustness, shortcuts
+from sections import adaptation, audit, commissioning, explanations, gate, remedies, robustness, shortcuts
 
 SECTIONS = (
     robustness.section,
     remedies.section,
+    adaptation.section,
     commissioning.section,
     gate.section,
     explanations.section,
