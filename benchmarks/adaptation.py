@@ -1,4 +1,4 @@
-"""How to adapt to a site without labels, chosen on sources left out: share of its statistics, size of its score.
+"""How to adapt to a site without labels, chosen on sources left out: share of its statistics, its score.
 
 Takes the networks that `benchmarks/remedies.py` trained without one source, and looks at the source's own
 films. The external site is not looked at.

@@ -25,9 +25,9 @@ def section() -> list[str]:
         "",
         f"`{record['command']}`, commit `{record['commit']}`: mean AUROC of sick against normal over"
         f" {len(record['rows'])} networks of the table above, each on the source it was trained without"
-        f" ({', '.join(record['sources_not_judged_by'])} left aside: without it the networks rank its children"
-        " at chance whatever is done). Rows: weight of the site's own normalisation statistics; columns: the"
-        " score. hilum takes 0.5 and 4, chosen on five earlier networks of the kind.",
+        f" ({', '.join(record['sources_not_judged_by'])} left aside: without it the networks rank"
+        " its children at chance whatever is done). Rows: weight of the site's own normalisation"
+        " statistics; columns: the score. hilum takes 0.5 and 4, chosen on five earlier networks.",
         "",
         *table(["share", *named], rows),
     ]
