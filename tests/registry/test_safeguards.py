@@ -8,7 +8,11 @@ from hilum.domain.errors import CheckpointError
 from hilum.registry.bundle import read_bundle, write_bundle
 from hilum.registry.safeguards import SAFEGUARDS_FILE, read_safeguards
 
-RECORD = {"weights_sha256": "a" * 64, "input_gate": {"version": 1}, "explanations": {"passes": True}}
+RECORD = {
+    "weights_sha256": "a" * 64,
+    "input_gate": {"val_let_through": 0.99},
+    "explanations": {"findings": {}},
+}
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def record(tmp_path: Path) -> Path:
 
 
 def test_parts_are_read_from_the_folder_or_the_file(record: Path):
-    expected = {"input_gate": {"version": 1}, "explanations": {"passes": True}}
+    expected = {"input_gate": {"val_let_through": 0.99}, "explanations": {"findings": {}}}
     assert read_safeguards(record, weights_sha256="a" * 64) == expected
     assert read_safeguards(record / SAFEGUARDS_FILE, weights_sha256="a" * 64) == expected
 
@@ -43,6 +47,6 @@ def test_bundle_carries_the_parts(tiny_run: Path, tiny_evaluation: Path, tiny_bu
     checkpoint = tiny_run / "models" / "best_model.pt"
     released = {"version": "0.2.0", "released": date(2026, 5, 4), "safeguards": tmp_path}
     facts = write_bundle(checkpoint, [tiny_evaluation], tmp_path / "registry", **released).facts
-    assert facts["input_gate"] == {"version": 1}
-    assert facts["explanations"] == {"passes": True}
+    assert facts["input_gate"] == {"val_let_through": 0.99}
+    assert facts["explanations"] == {"findings": {}}
     assert "input_gate" not in read_bundle(tiny_bundle).facts
