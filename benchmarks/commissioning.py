@@ -30,7 +30,7 @@ from hilum.registry.bundle import load_model
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "commissioning.json"
 UNLABELLED = (16, 32, 64, 128, 256)
-PREVALENCES = (0.1, 0.25, 0.5, 0.75)
+PREVALENCES = (0.1, 0.25, 0.75)
 LABELLED = 100
 
 

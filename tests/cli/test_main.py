@@ -91,7 +91,8 @@ def test_a_reader_that_goes_away_is_no_crash(tiny_bundle: Path, tiny_data: Path)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stderr is not None
-        assert writer.stdout.readline() == "path,Normal,Pneumonia,Tuberculosis,decision,referral,refusal,reason\n"
+        header = writer.stdout.readline()
+        assert header == "path,Normal,Pneumonia,Tuberculosis,decision,referral,refusal,reason\n"
         writer.stdout.close()
         errors = writer.stderr.read()
         assert writer.wait() == 1
