@@ -145,3 +145,20 @@ def test_a_storage_that_cannot_be_opened_is_a_config_error(
     ) as caught:
         run_search(config, tiny_data, tmp_path, trials=1, storage=storage)
     assert "\n" not in str(caught.value)
+
+
+def test_a_worker_that_loses_the_race_for_a_new_database_tries_again(tmp_path: Path, monkeypatch):
+    tried: list[str] = []
+    opened = tune._try_to_open_study
+
+    def lose_once(storage: str, *, first_seed: int | None):
+        tried.append(storage)
+        if len(tried) == 1:
+            raise ConfigError("table studies already exists")
+        return opened(storage, first_seed=first_seed)
+
+    monkeypatch.setattr(tune, "_try_to_open_study", lose_once)
+    monkeypatch.setattr(tune, "_OPENING_PAUSE_S", 0.0)
+    study = tune._open_study(f"sqlite:///{tmp_path / 'study.db'}", first_seed=1)
+    assert study.study_name == tune.STUDY_NAME
+    assert len(tried) == 2

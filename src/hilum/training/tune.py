@@ -6,6 +6,7 @@ interrupted goes on where it was. Trials are chosen and pruned on validation mac
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 STUDY_NAME = "hilum"
 _MIN_TRIALS_FOR_IMPORTANCE = 4
+_OPENING_ATTEMPTS = 3
+_OPENING_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,18 @@ def run_search(
 
 
 def _open_study(storage: str, *, first_seed: int | None) -> optuna.Study:
+    for attempt in range(_OPENING_ATTEMPTS):
+        try:
+            return _try_to_open_study(storage, first_seed=first_seed)
+        except ConfigError:
+            # Two workers that start together both make the tables of a new database; one of them loses.
+            if attempt == _OPENING_ATTEMPTS - 1 or "://" not in storage:
+                raise
+            time.sleep(_OPENING_PAUSE_S)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _try_to_open_study(storage: str, *, first_seed: int | None) -> optuna.Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
