@@ -4,6 +4,7 @@ HilumError
   InputError              the caller's file or request: exit 1 (HTTP 4xx)
     UnreadableImage       not an image, damaged, or larger than we agree to decode
     UnsuitableImage       readable, but outside the input contract (size, aspect)
+    FilmRefused           readable, but the input gate says that it is no film to be scored
     EmptyDataset          a data folder or table without usable films
     DatasetError          a data folder or table that contradicts itself
   ConfigError             a setting or an option: exit 2
@@ -11,6 +12,9 @@ HilumError
   WeightsUnavailable      pretrained weights that cannot be had here
   RunFolderBusy           another process writes to the same run folder
   TrainingDiverged        the loss is no longer a number
+  EngineOverloaded        more films wait than may wait (HTTP 503)
+  EngineFailed            the network raised or gave something that is no number
+  DecoderFailed           the process that decodes died or took too long
 
 A message names the thing, the value found, what is allowed and the way out. It never carries a
 patient identifier, a DICOM header value or pixel data. The command line maps branches to exit codes
@@ -40,6 +44,22 @@ class UnsuitableImage(InputError):
     """The image decodes but lies outside the input contract."""
 
     code = "unsuitable_image"
+
+
+class FilmRefused(InputError):
+    """The input gate refuses a film; `code` is the gate's own, `fix` what its sender can do.
+
+    Parameters
+    ----------
+    code, sentence, fix
+        Of `hilum.inference.gate.Refusal`.
+    """
+
+    def __init__(self, code: str, sentence: str, fix: str) -> None:
+        super().__init__(f"{code}: {sentence} {fix}")
+        self.code = code
+        self.sentence = sentence
+        self.fix = fix
 
 
 class EmptyDataset(InputError):
@@ -82,3 +102,25 @@ class TrainingDiverged(HilumError):
     """The loss is no longer a number; going on would only keep worthless weights."""
 
     code = "training_diverged"
+
+
+class EngineOverloaded(HilumError):
+    """More films wait than may wait; ask again after `retry_after_s` seconds."""
+
+    code = "overload"
+
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        super().__init__(f"{waiting} films wait already; ask again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class EngineFailed(HilumError):
+    """The network raised, or its output is not finite: nothing it says may be shown."""
+
+    code = "engine_failed"
+
+
+class DecoderFailed(HilumError):
+    """The process that decodes films died or took too long over this one."""
+
+    code = "decoder_failed"
