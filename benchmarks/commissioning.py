@@ -26,7 +26,7 @@ from hilum.evaluation.record import to_plain
 from hilum.evaluation.site_score import fit_site_score, screening_cutoff
 from hilum.evaluation.unseen_site import abnormal_log_odds, measure_adapted_site, measure_site
 from hilum.model.scoring import FilmScores, Scorer
-from hilum.registry.bundle import load_model
+from hilum.registry.scorers import load_model
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "commissioning.json"
 UNLABELLED = (16, 32, 64, 128, 256)

@@ -34,7 +34,7 @@ from hilum.explain.randomization import rank_correlations
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.randomize import randomize
 from hilum.model.scoring import Scorer
-from hilum.registry.bundle import load_model
+from hilum.registry.scorers import load_model
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "explanations.json"
 OURS, PEER = "hilum", "grad-cam: GradCAM"

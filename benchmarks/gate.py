@@ -24,7 +24,7 @@ from hilum.evaluation.calibration import scale
 from hilum.evaluation.input_gate import fit_gate
 from hilum.evaluation.intervals import wilson_interval
 from hilum.inference.gate import InputGate
-from hilum.registry.bundle import load_model
+from hilum.registry.scorers import load_model
 from wrong_pictures import CHEST, altered_films, dicom_pictures, drawn_pictures, packaged_pictures
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured" / "gate.json"

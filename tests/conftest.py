@@ -88,7 +88,7 @@ def tiny_evaluation(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.Te
     """The folder that `hilum evaluate` made of `tiny_run` on the test split of `tiny_data`."""
     from hilum.evaluation.run import run_evaluation
     from hilum.explain.attention_summary import summarize_attention
-    from hilum.registry.bundle import load_model
+    from hilum.registry.scorers import load_model
 
     out = tmp_path_factory.mktemp("reports") / "evaluation-test"
     with pytest.MonkeyPatch.context() as patch:
@@ -103,7 +103,7 @@ def tiny_bundle(tiny_run: Path, tiny_evaluation: Path, tmp_path_factory: pytest.
     """A released model made of `tiny_run` and `tiny_evaluation`."""
     from datetime import date
 
-    from hilum.registry.bundle import write_bundle
+    from hilum.registry.release import write_bundle
 
     checkpoint = tiny_run / "models" / "best_model.pt"
     out = tmp_path_factory.mktemp("registry")

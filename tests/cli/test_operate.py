@@ -124,15 +124,15 @@ def test_explain_writes_an_overlay_per_film(
 
 
 def test_known_failures_are_told_with_every_answer(hilum: Hilum, films, tiny_bundle: Path, monkeypatch):
-    from hilum.registry import bundle
+    from hilum.registry import scorers
 
-    kept = bundle.load_model
+    kept = scorers.load_model
 
     def failing(path: Path | None) -> tuple:
         scorer, facts = kept(path)
         return scorer, {**facts, "known_failures": ["external: 0 of 9 tuberculosis films were found."]}
 
-    monkeypatch.setattr(bundle, "load_model", failing)
+    monkeypatch.setattr(scorers, "load_model", failing)
     answer = hilum("predict", films[0], "--model", tiny_bundle)
     assert "hilum: known to fail, external: 0 of 9 tuberculosis films were found." in answer.err.splitlines()
 

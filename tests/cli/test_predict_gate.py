@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hilum.inference.gate import InputGate, Refusal
-from hilum.registry import bundle
+from hilum.registry import scorers
 from tests.cli.conftest import Hilum
 
 REFUSAL = Refusal("cropped", "It is cut.", "Give all of it.", 0.9, 0.5)
@@ -34,13 +34,13 @@ def films(tiny_data: Path, tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def model_with_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = bundle.load_model
+    kept = scorers.load_model
 
     def with_gate(path: Path | None) -> tuple:
         scorer, facts = kept(path)
         return scorer, {**facts, "input_gate": {"version": 1}}
 
-    monkeypatch.setattr(bundle, "load_model", with_gate)
+    monkeypatch.setattr(scorers, "load_model", with_gate)
     monkeypatch.setattr(InputGate, "from_record", lambda _: CutGate())
 
 

@@ -11,7 +11,7 @@ from scipy.special import softmax as scipy_softmax
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.predict import CHUNK_FILMS, Prediction, find_films, predict_films
-from hilum.registry.bundle import load_model
+from hilum.registry.scorers import load_model
 
 
 @dataclass

@@ -16,7 +16,10 @@ from hilum.domain.errors import CheckpointError
 from hilum.model.checkpoint import read_checkpoint, state_sha256, write_checkpoint
 from hilum.model.scoring import Scorer
 from hilum.registry import bundle as bundle_module
-from hilum.registry.bundle import find_released, load_model, read_bundle, write_bundle
+from hilum.registry import release
+from hilum.registry.bundle import find_released, read_bundle
+from hilum.registry.release import write_bundle
+from hilum.registry.scorers import load_model
 
 DAY = date(2026, 5, 4)
 
@@ -109,7 +112,7 @@ def test_missing_and_extra_files_are_found(copy: Path):
 
 
 def seal(folder: Path) -> None:
-    (folder / "SHA256SUMS").write_text(bundle_module._sums(folder))
+    (folder / "SHA256SUMS").write_text(bundle_module.sum_files(folder))
 
 
 def edit_facts(folder: Path, **changes: object) -> None:
@@ -199,7 +202,7 @@ def test_a_failed_write_leaves_nothing(checkpoint: Path, tiny_evaluation: Path, 
     def full(folder: Path) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bundle_module, "_sums", full)
+    monkeypatch.setattr(release, "sum_files", full)
     with pytest.raises(OSError, match="No space left"):
         write_bundle(checkpoint, [tiny_evaluation], tmp_path, version="0.1.0", released=DAY)
     assert list(tmp_path.iterdir()) == []
@@ -209,21 +212,21 @@ _DOOMED = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from hilum.registry import bundle
+from hilum.registry import release
 
 name = sys.argv[4]
-kept = getattr(bundle, name)
+kept = getattr(release, name)
 def doomed(*args, **keywords):
     answer = kept(*args, **keywords)
     os.kill(os.getpid(), signal.SIGKILL)
     return answer
-setattr(bundle, name, doomed)
-bundle.write_bundle(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), version="0.1.0",
+setattr(release, name, doomed)
+release.write_bundle(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), version="0.1.0",
                     released=date(2026, 5, 4))
 """
 
 
-@pytest.mark.parametrize("step", ["save_file", "_sums"])
+@pytest.mark.parametrize("step", ["save_file", "sum_files"])
 def test_a_killed_writer_leaves_no_bundle(
     checkpoint: Path, tiny_evaluation: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hilum.domain.errors import CheckpointError
-from hilum.registry.bundle import read_bundle, write_bundle
+from hilum.registry.bundle import read_bundle
+from hilum.registry.release import write_bundle
 from hilum.registry.safeguards import SAFEGUARDS_FILE, read_safeguards
 
 RECORD = {

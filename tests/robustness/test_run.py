@@ -10,7 +10,7 @@ import pytest
 from hilum.cli.trust import evaluation_measures
 from hilum.domain import thresholds
 from hilum.domain.findings import CLASS_NAMES
-from hilum.registry.bundle import load_model
+from hilum.registry.scorers import load_model
 from hilum.robustness import model_test
 from hilum.robustness.corruptions import CORRUPTIONS
 from hilum.robustness.model_test import Measures, Plan

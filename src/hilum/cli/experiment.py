@@ -108,7 +108,7 @@ def evaluate(
     from hilum.evaluation.report import render_text
     from hilum.evaluation.run import run_evaluation
     from hilum.explain.attention_summary import summarize_attention
-    from hilum.registry.bundle import load_model
+    from hilum.registry.scorers import load_model
 
     scorer, facts = load_model(model)
     folder = out or Path("reports") / f"evaluation-{split}"
@@ -132,7 +132,7 @@ def register(
     """Make a self-contained, checksummed bundle of a checkpoint and its evaluations."""
     from datetime import date
 
-    from hilum.registry.bundle import write_bundle
+    from hilum.registry.release import write_bundle
 
     bundle = write_bundle(
         model, evaluation, out, version=version, released=date.today(), safeguards=safeguards

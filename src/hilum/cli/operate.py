@@ -40,7 +40,7 @@ def predict(
     from hilum.explain.map_verdict import judge_map
     from hilum.inference.answer import AnswerRules
     from hilum.inference.predict import find_films, predict_films
-    from hilum.registry.bundle import load_model
+    from hilum.registry.scorers import load_model
     from hilum.registry.site_profile import read_site_profile
 
     scorer, facts = load_model(model)

@@ -26,8 +26,8 @@ def commission(
     """Make a site profile of 100 to 500 local films; labels may be empty, and are then not used."""
     from datetime import date
 
-    from hilum.registry.bundle import load_model
     from hilum.registry.commission import commission_site
+    from hilum.registry.scorers import load_model
 
     if Finding.NORMAL in disease:
         raise typer.BadParameter("Normal is no disease; name Tuberculosis, Pneumonia or both.")

@@ -26,7 +26,7 @@ def robustness(
 ) -> None:
     """Corrupt, attack and move the films of a model until it fails; exit code 1 when a finding blocks."""
     from hilum.audit.record import has_blocker
-    from hilum.registry.bundle import load_model
+    from hilum.registry.scorers import load_model
     from hilum.robustness.model_test import Plan
     from hilum.robustness.run import PAGE_FILE, RESULT_FILE, run_robustness
 
@@ -67,8 +67,8 @@ def safeguard(
     out: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("reports/safeguards"),
 ) -> None:
     """Fit a model's input gate and test its maps, for hilum register --safeguards."""
-    from hilum.registry.bundle import load_model
     from hilum.registry.safeguards import run_safeguards
+    from hilum.registry.scorers import load_model
 
     scorer, _ = load_model(model)
     print(f"safeguards: {run_safeguards(scorer, data, out)}")
