@@ -87,7 +87,7 @@ def _run_fold(
     paths = [str(root / path) for path in rest["path"]]
     rest[columns].assign(path=paths).to_csv(table, index=False)
     missing = set(CLASS_NAMES) - set(rest.loc[rest["split"] == "train", "label"])
-    if missing and config.loss.name != "two_step":
+    if missing:
         log.warning("without %s there is no %s film: class weights are off", source, " or ".join(missing))
         config = config.model_copy(update={"loss": config.loss.model_copy(update={"class_weights": "none"})})
     scorer = Scorer.from_checkpoint(train(config, table, folder))
