@@ -15,6 +15,9 @@ HilumError
   EngineOverloaded        more films wait than may wait (HTTP 503)
   EngineFailed            the network raised or gave something that is no number
   DecoderFailed           the process that decodes died or took too long
+  JournalUnavailable      the journal cannot be written or read: nothing may be answered (HTTP 503)
+  RetentionRefused        more records are due at once than a right clock explains
+  VaultRefused            a case store's key is missing or wrong, or a case was altered
 
 A message names the thing, the value found, what is allowed and the way out. It never carries a
 patient identifier, a DICOM header value or pixel data. The command line maps branches to exit codes
@@ -124,3 +127,21 @@ class DecoderFailed(HilumError):
     """The process that decodes films died or took too long over this one."""
 
     code = "decoder_failed"
+
+
+class JournalUnavailable(HilumError):
+    """The journal's database or checkpoints cannot be used; what is not recorded must not be answered."""
+
+    code = "storage"
+
+
+class RetentionRefused(HilumError):
+    """More records are due for anonymising or purging than a right clock explains; a person must confirm."""
+
+    code = "retention"
+
+
+class VaultRefused(HilumError):
+    """A case cannot be opened: the key is missing or wrong, or the file was altered; all look the same."""
+
+    code = "vault"

@@ -527,3 +527,177 @@ GATE_MIN_FILMS: Final = 10
 
 GATE_CENTRE_MARGIN: Final = 0.15
 """Share of the side left out at each edge when contrast is judged: collimation and air are no fault."""
+
+# --- Service -------------------------------------------------------------------------------------
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a request with several films. RELIABILITY 3.1."""
+
+MAX_BATCH_FILMS: Final = 10
+"""Films of one request. Report Table 27."""
+
+MAX_JSON_BYTES: Final = 16 * 1024
+"""Bytes of a request that carries JSON; the largest that is meant has some 200. Ours."""
+
+MAX_FORM_OVERHEAD_BYTES: Final = 64 * 1024
+"""Bytes of a form beside its films: boundaries and the headers of the parts. Ours."""
+
+MAX_HEADER_BYTES: Final = 16 * 1024
+"""Bytes of a request's header block: names, values and four bytes a line. RELIABILITY 3.1."""
+
+MAX_HEADERS: Final = 100
+"""Lines of a request's header block; browsers and proxies send 10 to 30. Ours."""
+
+MAX_HEADER_S: Final = 10.0
+"""Seconds from the first byte of a request (or the TLS handshake) to the end of its header. RELIABILITY 3.1."""
+
+BODY_GRACE_S: Final = 10.0
+"""Seconds of a body in which its rate is not judged, and of silence within it. RELIABILITY 3.1."""
+
+MIN_BODY_BYTES_PER_S: Final = 64 * 1024
+"""Bytes a second that a body must reach after `BODY_GRACE_S`. RELIABILITY 3.1."""
+
+MAX_PART_HEADERS: Final = 8
+"""Header lines of a part of a form; browsers send two. Ours."""
+
+MAX_PART_HEADER_BYTES: Final = 4096
+"""Bytes of one header line of a part: a long file name fits, and is thrown away. Ours."""
+
+RATE_WINDOW_S: Final = 60
+"""Seconds of the moving window in which requests are counted. Report Table 24: a minute."""
+
+REQUESTS_PER_WINDOW: Final = 100
+"""Requests per key in `RATE_WINDOW_S`. Report Table 24."""
+
+IMAGES_PER_WINDOW: Final = 300
+"""Films per key in `RATE_WINDOW_S`, so that batches do not multiply the limit by ten. RELIABILITY 5."""
+
+AUTH_FAILURES_PER_WINDOW: Final = 10
+"""Failed log-ins per network in `RATE_WINDOW_S` before it is told to wait. RELIABILITY I5."""
+
+MAX_FILMS_IN_WORK: Final = 10
+"""Films at once with the engine or waiting for it, per worker: eight may wait while two are scored.
+RELIABILITY G."""
+
+MAX_UPLOADS: Final = 64
+"""Requests with films whose bodies are read or held at once, per worker. Ours."""
+
+MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
+"""Bytes that bodies in memory may have together, by what they declare. Ours: eight full batches."""
+
+MAX_RETRY_AFTER_S: Final = 10
+"""Seconds that a client is told to wait at most when there is too much work. RELIABILITY G."""
+
+ENGINE_FAILURES_TO_FALL_BACK: Final = 5
+"""Failures in a row of a model at run time before the previous version replaces it. RELIABILITY F2."""
+
+ALIAS_POLL_S: Final = 0.5
+"""Seconds between looks at the production alias. RELIABILITY E4 allows 5 s for a swap."""
+
+SWITCH_POLL_S: Final = 0.5
+"""Seconds for which a key or the lockdown switch is believed without asking again; a revocation must hold
+after 1 s. RELIABILITY I4, U."""
+
+REOPEN_S: Final = 30.0
+"""Seconds between attempts to open a model while there is none."""
+
+DRAIN_S: Final = 25.0
+"""Seconds for requests in flight after SIGTERM; the whole exit may take 30 s. RELIABILITY R2."""
+
+JWKS_CACHE_S: Final = 300.0
+"""Seconds for which the keys of an identity provider are believed without asking again. Ours."""
+
+MAX_TOKEN_BYTES: Final = 8 * 1024
+"""Bytes of a credential; identity providers issue tokens of 1 to 4 KiB. Ours."""
+
+HSTS_S: Final = 31_536_000
+"""Seconds for which a browser that came by TLS comes by TLS only: a year, as RFC 6797 shows."""
+
+# --- Promotion -----------------------------------------------------------------------------------
+MAX_BUNDLE_NAME_LENGTH: Final = 120
+"""Characters of a bundle's name. Ours: a file system allows 255, and the folder's name gets a prefix."""
+
+MAX_REASON_LENGTH: Final = 500
+"""Characters of who, why and an override in the history of a registry. Ours."""
+
+REGISTRY_LOCK_WAIT_S: Final = 30.0
+"""Seconds that a change of a registry waits for another one to end before it is refused. Ours."""
+
+KEPT_PREVIOUS_VERSIONS: Final = 3
+"""Versions that were production before and stay for a rollback when a registry is pruned. Report Table 20
+asks for N."""
+
+PROMOTION_MIN_MACRO_AUROC: Final = 0.90
+"""Lower bound of the interval of macro AUROC that a model must reach to become production. The report's
+model has 0.908 (section 1)."""
+
+PROMOTION_MIN_SENSITIVITY: Final = 0.75
+"""Lower bound of the interval of the sensitivity for each disease at the screening cut-off that a model must
+reach. Ours: half-way between Table 22's failing class (0.60) and WHO's 0.90, which no few dozen films
+prove."""
+
+PROMOTION_MAX_LOSS: Final = 0.02
+"""By how much the lower bound of a figure (AUROC, sensitivity) may lie below that of the current version on
+the same films. Ours: the width that another seed moves it by."""
+
+PROMOTION_MAX_SUBGROUP_GAP: Final = 0.10
+"""AUROC of sick against normal by which a group of films may be told apart less well than the best group:
+from the best group's lower bound to the group's upper bound, so that only a proven gap refuses. Ours."""
+
+PROMOTION_MAX_CALLED_SHIFT: Final = 0.15
+"""Share of films called by a scenario, or sent to a reader, that may change against the current version with
+each version's own cut-offs. Report Table 22: class distribution."""
+
+PROMOTION_NOTED_PSI: Final = 0.2
+"""Population stability index of the confidence, new version against current on the same films, from which it
+is said that cut-offs cannot be carried over. Report Table 22."""
+
+# --- Journal -------------------------------------------------------------------------------------
+JOURNAL_ANONYMISE_DAYS: Final = 90
+"""Days after which a record loses user and network address. Report 9.3."""
+
+JOURNAL_PURGE_DAYS: Final = 365
+"""Days after which a record is deleted. Report 9.3: one year."""
+
+JOURNAL_MAX_RETENTION_SHARE: Final = 0.20
+"""Share of the records that one run of retention may change unasked; more looks like a clock that jumped.
+Ours: a daily run changes about one in ninety."""
+
+JOURNAL_RETENTION_BATCH: Final = 5_000
+"""Records that retention changes in one transaction, so that appends need not wait for long. Ours."""
+
+JOURNAL_CHECKPOINT_RECORDS: Final = 1_000
+"""Records after which the head of the chain is signed outside the database. Ours: with the next number the
+window in which a cut tail goes unseen."""
+
+JOURNAL_CHECKPOINT_SECONDS: Final = 60.0
+"""Seconds after which the head of the chain is signed when records came. Ours."""
+
+JOURNAL_LOCK_SECONDS: Final = 0.8
+"""Seconds that a transaction waits for another process. Ours: two fit into the limit of an append."""
+
+JOURNAL_APPEND_SECONDS: Final = 1.8
+"""Seconds after which an append that is not durable is refused; a request is answered within 2 s. Ours."""
+
+JOURNAL_BATCH_RECORDS: Final = 256
+"""Records that one transaction takes at most. Ours."""
+
+JOURNAL_MAX_WAITING: Final = 4_096
+"""Appends that may wait for the writer; above it they are refused at once. Ours."""
+
+JOURNAL_MAX_TEXT: Final = 128
+"""Characters of any text of a record: codes, routes and names are short, and a caller's text has no place."""
+
+JOURNAL_MAX_FACTS: Final = 128
+"""Numbers and codes that one record carries for monitoring at most. Ours."""
+
+MIN_SECRET_BYTES: Final = 32
+"""Bytes of a chain key, a pepper, a vault key or an API key's secret: 256 bits, as long as the hash."""
+
+SALT_BYTES: Final = 32
+"""Bytes of the salt of a record's personal fields: 256 bits, so that a commitment cannot be guessed open."""
+
+IPV4_KEPT_BITS: Final = 24
+"""Leading bits of an IPv4 address that may be recorded. Report 9.3: 192.168.1.x."""
+
+IPV6_KEPT_BITS: Final = 48
+"""Leading bits of an IPv6 address that may be recorded: the site, not the network or the host. RFC 6177."""
