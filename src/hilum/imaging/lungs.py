@@ -39,6 +39,9 @@ _WORK_PX = 256  # side on which the edges are refined
 _RIGHT, _LEFT, _OUTSIDE = 1, 2, 3
 _PRIOR = 0.06  # share of the score that an outline loses one deviation from the usual place
 _RING_PX = 7  # width of the surroundings of an outline, at _FIT_PX
+_BORDER_PX = 24  # around a lung while it is smoothed: more than the largest disc reaches
+_COARSE = 3  # pixels of _FIT_PX to one on which outlines are tried first
+_TRIED_FINELY = 96  # outlines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,11 +139,14 @@ def _fill_outside_air(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     level = np.clip((grey.astype(np.float32) - low) / max(high - low, 1.0), 0.0, 1.0)
     place = cv2.erode(_outline(_FIXED, grey.shape[0]).astype(np.uint8), _disc(9)) > 0
     air = np.zeros(grey.shape, dtype=np.bool_)
-    for limit in _AIR_LEVELS:
-        reached = _reached_from_edge(level < limit)
+    below, above = 0, len(_AIR_LEVELS)  # what is reached only grows with the level
+    while below < above:
+        middle = (below + above) // 2
+        reached = _reached_from_edge(level < _AIR_LEVELS[middle])
         if reached[place].mean() > MAX_AIR_LEAK:
-            break
-        air = reached
+            above = middle
+        else:
+            air, below = reached, middle + 1
     air = cv2.dilate(air.astype(np.uint8), _disc(4)) > 0
     if air.any() and not air.all():
         level[air] = np.percentile(level[~air], 60)
@@ -150,9 +156,12 @@ def _fill_outside_air(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _reached_from_edge(dark: BoolMask) -> BoolMask:
     """Return the dark pixels that hang together with the top or the sides of the film."""
-    _, labels = cv2.connectedComponents(dark.astype(np.uint8))
-    edge = np.unique(np.concatenate([labels[0], labels[:, 0], labels[:, -1]]))
-    return np.asarray(np.isin(labels, edge[edge > 0]), dtype=np.bool_)
+    count, labels = cv2.connectedComponents(dark.astype(np.uint8))
+    reached = np.zeros(count, dtype=np.bool_)
+    for edge in (labels[0], labels[:, 0], labels[:, -1]):
+        reached[edge] = True
+    reached[0] = False
+    return np.asarray(reached[labels], dtype=np.bool_)
 
 
 def _outline(box: _Box, side_px: int) -> BoolMask:
@@ -176,8 +185,11 @@ def _outline(box: _Box, side_px: int) -> BoolMask:
 
 
 @lru_cache(maxsize=1)
-def _outline_bank() -> tuple[tuple[_Box, ...], NDArray[np.float32]]:
-    """Return the outlines tried and their weights (N, side * side): ring mean minus inside mean."""
+def _outline_bank() -> tuple[tuple[_Box, ...], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the outlines tried and their weights, ring mean minus inside mean, fine and coarse.
+
+    The weights are (N, side * side), the coarse ones for a film of a `_COARSE`-th of the side.
+    """
     boxes, weights = [], []
     kernel = np.ones((2 * _RING_PX // 2 + 1,) * 2, np.uint8)
     tops = np.arange(0.02, 0.31, 0.048)
@@ -192,14 +204,24 @@ def _outline_bank() -> tuple[tuple[_Box, ...], NDArray[np.float32]]:
             boxes.append(box)
             likely = 1.0 - _PRIOR * (((top - 0.14) / 0.12) ** 2 + ((bottom - 0.78) / 0.14) ** 2)
             weights.append((likely * weight / np.sqrt(1 / ring.sum() + 1 / inside.sum())).ravel())
-    return tuple(boxes), np.asarray(weights, dtype=np.float32)
+    fine = np.asarray(weights, dtype=np.float32)
+    coarse = np.asarray([_coarsen(weight.reshape(_FIT_PX, _FIT_PX)).ravel() for weight in fine])
+    return tuple(boxes), fine, coarse * _COARSE**2
+
+
+def _coarsen(small: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the means of blocks: (side, side) to (side / _COARSE, side / _COARSE)."""
+    blocks = small.reshape(_FIT_PX // _COARSE, _COARSE, _FIT_PX // _COARSE, _COARSE)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
 
 def _fit_outline(grey: NDArray[np.float32]) -> tuple[_Box, float]:
     """Return the outline that fits best and its contrast in grey deviations of the film."""
-    boxes, weights = _outline_bank()
+    boxes, weights, coarse_weights = _outline_bank()
     small = cv2.resize(grey, (_FIT_PX, _FIT_PX), interpolation=cv2.INTER_AREA)
-    best = int(np.argmax(weights @ small.ravel()))
+    coarse = coarse_weights @ _coarsen(np.asarray(small)).ravel()
+    likely = np.sort(np.argpartition(coarse, -_TRIED_FINELY)[-_TRIED_FINELY:])
+    best = int(likely[np.argmax(weights[likely] @ small.ravel())])
     raw = weights[best] / weights[best][weights[best] > 0].sum()
     return boxes[best], float(raw @ small.ravel())
 
@@ -229,13 +251,26 @@ def _refine(grey: NDArray[np.float32], box: _Box, outline: BoolMask) -> tuple[Bo
     cv2.watershed(cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR), markers)
     lungs = []
     for mark in (_RIGHT, _LEFT):
-        opened = cv2.morphologyEx((markers == mark).astype(np.uint8), cv2.MORPH_OPEN, _disc(5))
-        padded = cv2.copyMakeBorder(opened, 24, 24, 24, 24, cv2.BORDER_CONSTANT)
-        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(11))[24:-24, 24:-24]
-        lungs.append(_fill_holes(_largest(np.asarray(closed, dtype=np.uint8))))
+        lungs.append(_smooth((markers == mark).astype(np.uint8)))
     found = lungs[0] | lungs[1]
     overlap = float((found & outline).sum() / max(int((found | outline).sum()), 1))
     return lungs[0], lungs[1], overlap
+
+
+def _smooth(mask: NDArray[np.uint8]) -> BoolMask:
+    """Return the largest part of a mask (S, S) without spurs, bays and holes."""
+    left, top, width, height = cv2.boundingRect(
+        mask
+    )  # a lung fills a quarter of the film: only that is worked on
+    part = cv2.copyMakeBorder(
+        mask[top : top + height, left : left + width], *(_BORDER_PX,) * 4, cv2.BORDER_CONSTANT
+    )
+    opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, _disc(5))
+    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(11))
+    whole = _fill_holes(_largest(np.asarray(closed, dtype=np.uint8)))
+    smooth = np.zeros(mask.shape, dtype=np.bool_)
+    smooth[top : top + height, left : left + width] = whole[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
+    return smooth
 
 
 def _largest(mask: NDArray[np.uint8]) -> BoolMask:
