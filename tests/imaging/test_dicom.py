@@ -115,6 +115,8 @@ REFUSED = {
     "samples": (dicom(GREY, SamplesPerPixel=3), "SamplesPerPixel is 3; MONOCHROME2 needs 1"),
     "rescale not a number": (dicom(GREY, RescaleSlope="0", RescaleIntercept="0"), "truncated or damaged"),
     "more rows than pixels": (dicom(GREY, Rows=41), "truncated or damaged"),
+    "half the rows of the pixels": (dicom(GREY, Rows=20), "truncated or damaged"),
+    "half the rows of the colour pixels": (dicom(RGB, Rows=20), "truncated or damaged"),
     "mpeg": (
         with_frame(b"mpeg", GREY, uid.MPEG2MPML),
         "transfer syntax is MPEG2 Main Profile / Main Level; allowed",

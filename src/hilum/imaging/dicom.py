@@ -130,6 +130,9 @@ def _decode(dataset: Dataset, facts: ImageFacts, *, name: str) -> NDArray[np.uin
         if syntax == RLELossless:
             options["decoding_plugin"] = "pydicom"  # pylibjpeg-rle panics on damaged segments: no Exception
         stored, _ = get_decoder(syntax).as_array(dataset, **options)
+    sides = (facts.height, facts.width)
+    if stored.shape != (sides if facts.photometric not in COLOUR else (*sides, COLOUR_SAMPLES)):
+        raise ValueError("pydicom takes surplus data for further frames")
     if syntax in JPEG_2000 and np.ptp(stored) == 0:
         raise ValueError("the frame is one grey value, which is how OpenJPEG shows a damaged stream")
     if facts.photometric in MONOCHROME:
