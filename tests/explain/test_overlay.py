@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hilum.explain.overlay import blend_heat, draw_overlay, save_overlay
+from hilum.explain.heat import blend_heat
+from hilum.explain.overlay import draw_overlay, save_overlay
 
 
 @pytest.fixture

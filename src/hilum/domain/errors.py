@@ -3,6 +3,7 @@
 HilumError
   InputError              the caller's file or request: exit 1 (HTTP 4xx)
     UnreadableImage       not an image, damaged, or larger than we agree to decode
+      UnsupportedFormat   another kind of file, or a DICOM coding that is not decoded here
     UnsuitableImage       readable, but outside the input contract (size, aspect)
     FilmRefused           readable, but the input gate says that it is no film to be scored
     EmptyDataset          a data folder or table without usable films
@@ -43,6 +44,12 @@ class UnreadableImage(InputError):
     code = "unreadable_image"
 
 
+class UnsupportedFormat(UnreadableImage):
+    """The file is of a kind, or coded in a way, that we do not decode; it need not be damaged."""
+
+    code = "unsupported_format"
+
+
 class UnsuitableImage(InputError):
     """The image decodes but lies outside the input contract."""
 
@@ -57,6 +64,8 @@ class FilmRefused(InputError):
     code, sentence, fix
         Of `hilum.inference.gate.Refusal`.
     """
+
+    code = "film_refused"
 
     def __init__(self, code: str, sentence: str, fix: str) -> None:
         super().__init__(f"{code}: {sentence} {fix}")

@@ -701,3 +701,28 @@ IPV4_KEPT_BITS: Final = 24
 
 IPV6_KEPT_BITS: Final = 48
 """Leading bits of an IPv6 address that may be recorded: the site, not the network or the host. RFC 6177."""
+
+# --- Engine --------------------------------------------------------------------------------------
+
+GRAPH_PARITY: Final = 1e-4
+"""Most that an exported graph may differ from its checkpoint, in logits and map values. Ours."""
+
+SELFTEST_FILMS: Final = 8
+"""Synthetic films that a bundle carries with the answers they had when it was released. Ours."""
+
+SELFTEST_TOLERANCE: Final = 1e-3
+"""Most that a logit of a self-test film may differ on another machine or runtime. Ours; runtimes measured
+here differ by 2e-6, one that computes in 16 bits by 2e-2."""
+
+WAITING_FILMS_PER_WORKER: Final = 8
+"""Films that may wait for each film in work before more are refused. Ours: at 50 ms a film (report 6.2) the
+last one waits 400 ms, within the 500 ms of report 8.1."""
+
+DECODE_SECONDS: Final = 5.0
+"""Seconds after which the decoding of one film is given up. Ours; the slowest good film takes 0.6 s."""
+
+DECODE_MEMORY_BYTES: Final = 768 * 1024 * 1024
+"""Address space of a process that decodes. Ours; the largest film allowed needs about 300 MB."""
+
+DISPLAY_SIDE_PX: Final = 1_024
+"""Longer side of a film as it is sent for display. Ours: a film fills a screen, and is sent in 0.5 MB."""

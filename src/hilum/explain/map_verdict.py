@@ -38,8 +38,8 @@ class MapVerdict:
     """What is to be done with one map.
 
     `inside_lungs` is the share of heat inside the lungs and `lung_area` that of the film, both None without
-    lungs or heat; `zones_agree` is the answer of Table 26, None where it claims nothing. `notes` go with a
-    map that is shown.
+    lungs or heat; `zones` are the shares of the zones; `zones_agree` is the answer of Table 26, None where it
+    claims nothing. `notes` go with a map that is shown.
     """
 
     reasons: tuple[Reason, ...]
@@ -47,6 +47,7 @@ class MapVerdict:
     lung_area: float | None
     zones_agree: bool | None
     notes: tuple[str, ...]
+    zones: ZoneShares | None = None
 
     @property
     def withheld(self) -> bool:
@@ -60,7 +61,12 @@ class MapVerdict:
 
 
 def judge_map(
-    record: Mapping[str, Any] | None, cam: NDArray[np.float32], film: NDArray[np.uint8], finding: Finding
+    record: Mapping[str, Any] | None,
+    cam: NDArray[np.float32],
+    film: NDArray[np.uint8],
+    finding: Finding,
+    *,
+    lungs: LungFields | None = None,
 ) -> MapVerdict:
     """Say whether a map may be shown.
 
@@ -74,6 +80,8 @@ def judge_map(
         uint8 (S, S), MONOCHROME2, the film that was scored.
     finding
         The called finding.
+    lungs
+        Of the film, where they were found already.
     """
     notes: list[str] = []
     reasons = _model_reasons(record, finding, notes)
@@ -86,7 +94,7 @@ def judge_map(
         reasons.append(
             Reason("weak-map", f"the evidence is weak: the map reaches {peak:.2g}, below {floor:.2g}")
         )
-    lungs = estimate_lungs(film)
+    lungs = estimate_lungs(film) if lungs is None else lungs
     if not lungs.is_believed:
         reasons.append(Reason("no-lungs", f"no lungs were found to place the map in: {lungs.reason}"))
         return MapVerdict(tuple(reasons), None, None, None, tuple(notes))
@@ -102,7 +110,9 @@ def judge_map(
             reasons.append(Reason("unusual-zones", sentence))
         else:
             notes.append(sentence)
-    return MapVerdict(tuple(reasons), shares.inside_lungs, float(lungs.mask.mean()), agrees, tuple(notes))
+    return MapVerdict(
+        tuple(reasons), shares.inside_lungs, float(lungs.mask.mean()), agrees, tuple(notes), shares
+    )
 
 
 def _model_reasons(record: Mapping[str, Any] | None, finding: Finding, notes: list[str]) -> list[Reason]:

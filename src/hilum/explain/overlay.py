@@ -1,15 +1,12 @@
 """Draw a map of attention over its film, with a colour bar and the raw maximum beside it.
 
-Scaling every map to its own maximum makes weak evidence look as hot as strong: give `scale_max` to put films
-on one scale, and read the raw maximum in either case. Heat is blended by its own value, so where the map is
-zero the film stays as it was.
+The heat is that of `hilum.explain.heat`.
 """
 
 import io
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -17,58 +14,15 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hilum.explain.heat import blend_heat, scale_top
 from hilum.imaging.intake import read_radiograph
 
 NOTICE = "Research software, not for diagnosis. Heat shows what moved the score, not where disease is."
 
 _COLOURS = "plasma"
-_OPACITY = 0.62  # of the hottest pixel
 _DPI = 110
 _DRAWN_SIDE_PX = 768  # more than the picture shows
 _FILM_INCHES = 4.6
-
-
-def blend_heat(
-    pixels: NDArray[np.uint8], cam: NDArray[np.float32], *, scale_max: float | None = None
-) -> NDArray[np.uint8]:
-    """Return a film with its map on top.
-
-    Parameters
-    ----------
-    pixels
-        uint8 (H, W), MONOCHROME2.
-    cam
-        float32 (h, w), non-negative, unscaled, covering the whole film.
-    scale_max
-        Map value drawn hottest; by default the maximum of this map.
-
-    Returns
-    -------
-    NDArray
-        uint8 (H, W, 3), RGB.
-
-    Raises
-    ------
-    ValueError
-        If the map is negative or not finite somewhere, or `scale_max` is not above zero.
-    """
-    top = _scale_top(cam, scale_max)
-    height, width = pixels.shape
-    large = cv2.resize(cam.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    heat = np.clip(large / top, 0.0, 1.0)
-    colour = np.asarray(matplotlib.colormaps[_COLOURS](heat), dtype=np.float32)[..., :3] * 255
-    opacity = (np.float32(_OPACITY) * np.sqrt(heat))[..., None]
-    mixed = pixels[..., None] * (1 - opacity) + colour * opacity
-    return np.asarray(np.round(mixed), dtype=np.uint8)
-
-
-def _scale_top(cam: NDArray[np.float32], scale_max: float | None) -> float:
-    if not np.isfinite(cam).all() or (cam < 0).any():
-        raise ValueError("a map of attention must be finite and non-negative; apply the ReLU before drawing")
-    if scale_max is not None and not scale_max > 0:
-        raise ValueError(f"scale_max is {scale_max!r}; expected a value above 0")
-    peak = float(cam.max())
-    return float(scale_max) if scale_max is not None else (peak if peak > 0 else 1.0)
 
 
 def draw_overlay(
@@ -84,7 +38,7 @@ def draw_overlay(
     Parameters
     ----------
     pixels, cam, scale_max
-        As for `blend_heat`.
+        As for `hilum.explain.heat.blend_heat`.
     title
         Class and probability, such as "Pneumonia 0.93".
     out
@@ -105,7 +59,7 @@ def draw_overlay(
     film.set_axis_off()
     film.set_title(title, fontsize=12, loc="left", pad=6)
 
-    scale = ScalarMappable(Normalize(0.0, _scale_top(cam, scale_max)), cmap=_COLOURS)
+    scale = ScalarMappable(Normalize(0.0, scale_top(cam, scale_max)), cmap=_COLOURS)
     left = (_FILM_INCHES + 0.32) / size[0]
     bar = figure.add_axes((left, 0.42 / size[1], 0.16 / size[0], 0.72 * film_height / size[1]))
     figure.colorbar(scale, cax=bar).ax.tick_params(labelsize=8)

@@ -13,7 +13,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import UnreadableImage, UnsupportedFormat
 from hilum.domain.thresholds import MAX_INFLATED_BYTES
 from hilum.imaging.headers import DICOM_PREFIX_OFFSET, JPEG_2000_START, frame_header
 from hilum.imaging.limits import MEBIBYTE
@@ -113,7 +113,7 @@ def transfer_syntax(dataset: Dataset, *, name: str) -> uid.UID:
         dataset.file_meta = meta
     if found not in READABLE:
         known = found.name if isinstance(found, uid.UID) and found.name != found else "not a registered one"
-        raise UnreadableImage(
+        raise UnsupportedFormat(
             f"{name}: the DICOM transfer syntax is {known}; allowed are uncompressed, deflated, RLE, JPEG,"
             " JPEG-LS, JPEG 2000 and HTJ2K. Export the film uncompressed."
         )
@@ -150,7 +150,7 @@ def frame_of(dataset: Dataset, syntax: uid.UID, facts: ImageFacts, *, name: str)
     if header.marker not in DCT_MARKERS:
         return None
     if header.bits != DCT_BITS:
-        raise UnreadableImage(
+        raise UnsupportedFormat(
             f"{name}: the DICOM pixels are {header.bits}-bit JPEG Extended; of lossy JPEG only 8 bits"
             " are decoded. Export the film uncompressed or as JPEG 2000."
         )

@@ -7,7 +7,7 @@ before anything is decoded and trusts magic bytes, never a file name. Knows noth
 import stat
 from pathlib import Path
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import UnreadableImage, UnsupportedFormat
 from hilum.domain.thresholds import MAX_FILE_BYTES
 from hilum.imaging.damage import damaged_message
 from hilum.imaging.dicom import read_dicom
@@ -38,8 +38,8 @@ def read_radiograph(
     Raises
     ------
     UnreadableImage
-        If the file is missing, not an image of these formats, truncated or damaged, or beyond
-        `MAX_FILE_BYTES`, `MAX_PIXELS` or `MAX_SIDE_PX`. The message is one line and quotes no header value
+        If the file is missing, not an image of these formats (then `UnsupportedFormat`), truncated or
+        damaged, or beyond `MAX_FILE_BYTES`, `MAX_PIXELS` or `MAX_SIDE_PX`. The message is one line and quotes no header value
         that could identify a patient.
     """
     label = _label(source, name)
@@ -47,7 +47,7 @@ def read_radiograph(
     check_bytes(len(data), name=label)
     file_format = sniff_format(data)
     if file_format is None:
-        raise UnreadableImage(
+        raise UnsupportedFormat(
             f"{label}: this is {describe_other(data)}; expected a PNG, JPEG, TIFF, BMP, WebP or DICOM image"
             " (told by content, not by file name). Export the film in one of these formats."
         )

@@ -1,0 +1,70 @@
+"""A trained network as an ONNX graph that takes grey films and needs no torch to be run.
+
+    films      uint8 (B, S, S)         as `hilum.imaging` decodes them, after the model's remedies
+    logits     float32 (B, K)
+    embedding  float32 (B, C)
+    cam        float32 (B, K, h, w)    Grad-CAM of every class, unscaled, >= 0
+
+Normalising is inside; so is the closed form of Grad-CAM (`hilum.model.attention`), so that explaining is no
+second pass.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hilum.model.classifier import FilmClassifier, Scores
+
+INPUT_NAME = "films"
+OUTPUT_NAMES = ("logits", "embedding", "cam")
+_OPSET = 20
+_EXAMPLE_FILMS = 2  # one would be taken for a constant
+
+
+class _Graph(nn.Module):
+    def __init__(self, network: FilmClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, films: Tensor) -> Scores:
+        return self.network.score(films.unsqueeze(1))
+
+
+def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
+    """Write a network in inference mode as an ONNX file, whole or not at all.
+
+    Parameters
+    ----------
+    network
+        On any device; not changed.
+    side_px
+        S, the side of the films it was trained on.
+    """
+    device = next(network.parameters()).device
+    films = torch.zeros(_EXAMPLE_FILMS, side_px, side_px, dtype=torch.uint8, device=device)
+    temporary = path.with_name(f".{path.name}.tmp")
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's own, about its own internals
+            program = torch.onnx.export(
+                _Graph(network).eval(),
+                (films,),
+                dynamo=True,
+                input_names=[INPUT_NAME],
+                output_names=list(OUTPUT_NAMES),
+                dynamic_shapes={"films": {0: torch.export.Dim("batch", min=1)}},
+                opset_version=_OPSET,
+                verbose=False,
+            )
+        assert program is not None  # only with fallback to the old exporter
+        program.save(str(temporary), external_data=False)
+        temporary.replace(path)
+    finally:
+        exporter.setLevel(level)
+        temporary.unlink(missing_ok=True)
