@@ -1,0 +1,102 @@
+/** The audit trail, page by page, and whether its chain holds. Read only. */
+
+import { make, say } from "./element.js";
+import { counted, percent, short, utc } from "./format.js";
+
+const PAGE_RECORDS = 50;
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {HTMLElement} place
+ */
+export function showTrail({ api }, place) {
+  const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
+  let request = "";
+  /** Where the pages before this one began, and this one. */
+  let starts = [0];
+  /** @type {number | null} */
+  let next = null;
+
+  const load = async () => {
+    const after = /** @type {number} */ (starts.at(-1));
+    say(part("trail-error"), null);
+    try {
+      const query = { after, limit: PAGE_RECORDS, ...(request && { request_id: request }) };
+      const { records, next_after: nextAfter } = await api.get("audit", query);
+      // A full page may be the last one: the next is then empty.
+      next = records.length === PAGE_RECORDS ? nextAfter ?? null : null;
+      part("trail-rows").replaceChildren(...records.map(makeRow));
+      const which = records.length ? `: ${records[0].seq} to ${records.at(-1).seq}` : "";
+      part("trail-caption").textContent = `${counted(records.length, "record")}${which}${request ? " of one request" : ""}`;
+    } catch (problem) {
+      say(part("trail-error"), /** @type {Error} */ (problem).message);
+    }
+    part("trail-back").disabled = starts.length < 2;
+    part("trail-next").disabled = next === null;
+  };
+  const begin = (/** @type {SubmitEvent | Event | null} */ event = null) => {
+    event?.preventDefault();
+    request = part("trail-request").value.trim();
+    starts = [Math.max(0, Math.trunc(Number(part("trail-after").value)) || 0)];
+    void load();
+  };
+  part("trail-filter").addEventListener("submit", begin);
+  part("trail-filter").addEventListener("reset", () => window.setTimeout(begin));
+  part("trail-next").addEventListener("click", () => {
+    starts.push(/** @type {number} */ (next));
+    void load();
+  });
+  part("trail-back").addEventListener("click", () => {
+    starts.pop();
+    void load();
+  });
+  part("verify").addEventListener("click", () => void verify(api, part("verify"), part("verdict")));
+  void load();
+}
+
+/**
+ * @param {import("./api.js").Api} api
+ * @param {HTMLButtonElement} button
+ * @param {HTMLElement} verdict
+ */
+async function verify(api, button, verdict) {
+  button.disabled = true;
+  verdict.className = "";
+  verdict.textContent = "Reading every record …";
+  try {
+    const { ok, records, first_bad: firstBad, reason } = await api.get("audit/verify");
+    verdict.className = ok ? "holds" : "broken";
+    verdict.textContent = ok
+      ? `✓ The chain holds over ${counted(records, "record")}.`
+      : `✗ The chain is broken${firstBad === null ? "" : ` at record ${firstBad}`}: ${reason}`;
+  } catch (problem) {
+    verdict.className = "broken";
+    verdict.textContent = `The chain could not be read. ${/** @type {Error} */ (problem).message}`;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** @param {import("./types.js").AuditRecord} record */
+function makeRow(record) {
+  const status = record.code ? `${record.status} ${record.code}` : String(record.status);
+  const cells = [
+    [utc(record.timestamp)],
+    [record.kind],
+    [record.endpoint, "mono"],
+    [status, "number"],
+    [record.user_id ?? "none"],
+    [record.ip_address ?? "none", "mono"],
+    [record.prediction ?? ""],
+    [record.confidence === null ? "" : percent(record.confidence), "number"],
+    [record.inference_time_ms === null ? "" : short(record.inference_time_ms), "number"],
+    [record.model_version ?? "", "mono"],
+    [record.request_id, "mono"],
+  ];
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row", class: "number", text: record.seq }),
+    ...cells.map(([text, kind]) => make("td", { class: kind, text })),
+  );
+}

@@ -1,0 +1,86 @@
+/**
+ * Shapes of what the service answers, for JSDoc. Holds no code.
+ *
+ * @typedef {"admin" | "clinician" | "auditor"} Role
+ *
+ * @typedef {object} Identity  GET /whoami
+ * @property {string} user_id
+ * @property {Role} role
+ * @property {string | null} label
+ * @property {string | null} expires_at
+ *
+ * @typedef {object} ModelInfo  GET /model/info
+ * @property {string} name
+ * @property {string} version
+ * @property {string[]} classes
+ * @property {boolean} fallback
+ * @property {string[]} known_failures
+ * @property {string[]} referral_rules
+ * @property {string} notice
+ * @property {Record<string, {shown: boolean, reason: string | null}>} explanations
+ *
+ * @typedef {Record<string, number>} Probabilities  by class name, in [0, 1]
+ *
+ * @typedef {object} Explanation
+ * @property {string} finding
+ * @property {string | null} withheld  why the map is not shown
+ * @property {string[]} notes
+ * @property {number[][] | null} heat  unscaled, rows of the map
+ * @property {number | null} heat_max
+ * @property {string | null} heatmap_png  base64, RGBA, covers the whole film
+ * @property {number | null} inside_lungs  share of the heat
+ * @property {number | null} lung_area  share of the film
+ * @property {Record<string, number | null> | null} zones
+ * @property {boolean | null} agrees_with_table_26
+ *
+ * @typedef {object} Answer  POST /predict/explain
+ * @property {string} request_id
+ * @property {string} image_sha256
+ * @property {{name: string, version: string, preprocessing_id: string, site: string | null, fallback: boolean}} model
+ * @property {string} prediction
+ * @property {number} confidence
+ * @property {Probabilities} probabilities
+ * @property {Probabilities} raw_probabilities
+ * @property {Record<string, string>} scenarios
+ * @property {Record<string, Probabilities | null>} thresholds
+ * @property {string[] | null} prediction_set
+ * @property {{to_reader: boolean, reasons: {code: string, sentence: string}[]}} referral
+ * @property {string[]} notes
+ * @property {{format: string, width: number, height: number, bits: number}} image
+ * @property {number} inference_time_ms
+ * @property {string} notice
+ * @property {Explanation | null} explanation
+ * @property {string | null} film_png  base64, grey
+ *
+ * @typedef {object} AuditRecord  an item of GET /audit
+ * @property {number} seq
+ * @property {string} timestamp
+ * @property {string} kind
+ * @property {string} endpoint
+ * @property {number} status
+ * @property {string | null} code
+ * @property {string | null} user_id
+ * @property {string | null} ip_address
+ * @property {string | null} prediction
+ * @property {number | null} confidence
+ * @property {number | null} inference_time_ms
+ * @property {string | null} model_version
+ * @property {string} request_id
+ *
+ * @typedef {object} StoredModel  an item of GET /admin/models
+ * @property {string} name
+ * @property {string} version
+ * @property {string[]} aliases
+ * @property {boolean} active
+ * @property {boolean} ok
+ * @property {string | null} reason
+ *
+ * @typedef {object} AccessKey  an item of GET /admin/keys
+ * @property {string} id
+ * @property {string | null} label
+ * @property {Role} role
+ * @property {string | null} expires_at
+ * @property {string | null} [revoked_at]
+ */
+
+export {};
