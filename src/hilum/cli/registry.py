@@ -1,0 +1,162 @@
+"""Commands of the registry: list, show, promote, rollback, verify, prune, keygen."""
+
+import getpass
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hilum.registry.promotion import PromotionResult
+
+NameArgument = Annotated[str, typer.Argument(help="Bundle, or production.")]
+RegistryOption = Annotated[Path, typer.Option("--registry", help="Folder of bundles.")]
+KeyOption = Annotated[
+    Path | None, typer.Option("--public-key", help="Whose signature every bundle must carry.")
+]
+ByOption = Annotated[str | None, typer.Option("--by", help="Who; the name of the account if not given.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, kept in the history.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+REGISTRY = Path("models/registry")
+
+
+def list_models(
+    registry: RegistryOption = REGISTRY, public_key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """List the released models of a registry, the highest version first; * is production."""
+    from hilum.registry.store import ModelStore
+
+    models = ModelStore(registry, public_key=public_key).list()
+    if as_json:
+        print(json.dumps([{**asdict(model), "folder": str(model.folder)} for model in models], indent=2))
+        return
+    for model in models:
+        mark = "*" if model.aliases else " "
+        print(f"{mark} {model.name}" + ("" if model.ok else f"  NOT USABLE: {model.reason}"))
+    if not models:
+        print(f"hilum: no models in {registry}", file=sys.stderr)
+
+
+def show(
+    name: NameArgument,
+    registry: RegistryOption = REGISTRY,
+    public_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the card of a released model, or its facts as JSON."""
+    from hilum.registry.bundle import read_bundle
+    from hilum.registry.store import ModelStore
+
+    folder = ModelStore(registry, public_key=public_key).resolve(name)
+    if as_json:
+        print(json.dumps(read_bundle(folder).facts, indent=1, sort_keys=True))
+    else:
+        print((folder / "card.md").read_text(encoding="utf-8"))
+
+
+def promote(
+    name: Annotated[str, typer.Argument(help="Bundle.")],
+    reason: ReasonOption,
+    by: ByOption = None,
+    override: Annotated[
+        str | None, typer.Option(help="Promote although a gate refuses, and why; kept in the history.")
+    ] = None,
+    registry: RegistryOption = REGISTRY,
+    public_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model production; exit code 1 with every reason when a gate refuses."""
+    from hilum.registry.store import ModelStore
+
+    store = ModelStore(registry, public_key=public_key)
+    result = store.promote(name, by=by or getpass.getuser(), reason=reason, override=override)
+    print(json.dumps(asdict(result), indent=2)) if as_json else _print_promotion(result)
+    if not result.promoted:
+        raise typer.Exit(1)
+
+
+def rollback(
+    reason: ReasonOption,
+    by: ByOption = None,
+    registry: RegistryOption = REGISTRY,
+    public_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the version before the last promotion production again."""
+    from hilum.registry.store import ModelStore
+
+    name = ModelStore(registry, public_key=public_key).rollback(by=by or getpass.getuser(), reason=reason)
+    print(json.dumps({"name": name}) if as_json else f"production: {name}")
+
+
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Bundle; all of them if none.")] = None,
+    registry: RegistryOption = REGISTRY,
+    public_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check files, signatures and the history of a registry; exit code 1 when something is wrong."""
+    from hilum.registry.store import ModelStore
+
+    store = ModelStore(registry, public_key=public_key)
+    names = [name] if name is not None else [model.name for model in store.list()]
+    problems = {one: store.verify(one) for one in names}
+    if name is None:
+        problems["history"] = store.verify_history()
+    if as_json:
+        print(json.dumps(problems, indent=2))
+    for one, found in () if as_json else problems.items():
+        print(f"{one}: {'whole' if not found else ' '.join(found)}")
+    if any(problems.values()):
+        raise typer.Exit(1)
+
+
+def prune(
+    keep: Annotated[
+        int | None, typer.Option(min=0, help="Earlier versions that stay; 3 if not given.")
+    ] = None,
+    by: ByOption = None,
+    reason: ReasonOption = "pruned",
+    registry: RegistryOption = REGISTRY,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove old models; production, the versions before it and those that wait for promotion stay."""
+    from hilum.domain.thresholds import KEPT_PREVIOUS_VERSIONS
+    from hilum.registry.store import ModelStore
+
+    kept = KEPT_PREVIOUS_VERSIONS if keep is None else keep
+    names = ModelStore(registry).prune(kept, by=by or getpass.getuser(), reason=reason)
+    print(json.dumps({"removed": names})) if as_json else print("\n".join(f"removed {one}" for one in names))
+
+
+def keygen(
+    out: Annotated[Path, typer.Option(help="Folder of the two key files.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a pair of Ed25519 keys: the private one signs releases, the public one goes to who serves them."""
+    from hilum.registry.signing import make_keys
+
+    private, public = make_keys(out)
+    if as_json:
+        print(json.dumps({"private": str(private), "public": str(public)}))
+    else:
+        print(f"private key: {private}  (keep it secret and off the servers)\npublic key:  {public}")
+
+
+def _print_promotion(result: "PromotionResult") -> None:
+    for refusal in result.refusals:
+        print(f"{refusal.gate}: {refusal.sentence}", file=sys.stderr if not result.promoted else sys.stdout)
+    for sentence in result.not_judged:
+        print(f"not judged: {sentence}")
+    if not result.promoted:
+        print(f"hilum: {result.name} is not promoted; {len(result.refusals)} reason(s)", file=sys.stderr)
+        return
+    if result.override:
+        print(f"overruled: {result.override}")
+    print(f"production: {result.name}" + (f" (before: {result.previous})" if result.previous else ""))
+
+
+COMMANDS = (("list", list_models), show, promote, rollback, verify, prune, keygen)

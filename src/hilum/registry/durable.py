@@ -1,0 +1,69 @@
+"""Files that survive a crash: written beside their place, synced, renamed, and the folder synced.
+
+A reader sees the old content or the new one, whole. Knows nothing about bundles.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file in one step; when this returns, the content is on the disk.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written: the old content stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def append_durably(path: Path, content: bytes) -> None:
+    """Append to a file; when this returns, the content is on the disk.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written: part of the content may be there.
+    """
+    is_new = not path.exists()
+    with path.open("ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring names made, renamed or removed in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring every file and folder below a folder to the disk, for one that is about to be renamed."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        elif path.is_dir():
+            sync_folder(path)
+    sync_folder(folder)

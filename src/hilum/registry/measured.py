@@ -1,0 +1,125 @@
+"""A released model as its own evaluations show it: figures with intervals, safely looked up.
+
+An undefined figure, one that is missing and one that is no finite number are all None: a gate that asks for
+it refuses, and never lets a NaN through a comparison. Knows nothing about limits.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hilum.domain.errors import CheckpointError
+from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.registry.bundle import Bundle
+
+DISEASES = tuple(name for name in CLASS_NAMES if name != Finding.NORMAL)
+HEADLINE_FIGURES: dict[str, tuple[str, ...]] = {
+    "macro AUROC": ("discrimination", "macro", "auroc"),
+    "macro F1": ("discrimination", "macro", "f1"),
+    "accuracy": ("discrimination", "accuracy"),
+    **{f"{name} sensitivity": ("discrimination", "classes", name, "recall") for name in DISEASES},
+    "ECE": ("calibration", "after", "ece"),
+}
+"""Figures that a changelog tells, by their place in an evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured value in its interval; without one both bounds are None."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredModel:
+    """What gates look at.
+
+    `evaluations` maps label to evaluation.json in the order of the bundle: the first one gave the temperature
+    and the operating points. `files` are the names in the bundle's folder.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+    evaluations: Mapping[str, Mapping[str, Any]]
+    files: frozenset[str]
+
+    @property
+    def first(self) -> Mapping[str, Any] | None:
+        """The evaluation that the operating points come from."""
+        return next(iter(self.evaluations.values()), None)
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return the data version and the headline figures, for the history."""
+        provenance = self.facts.get("provenance") or {}
+        figures: dict[str, dict[str, list[float | None]]] = {}
+        for label, evaluation in self.evaluations.items():
+            found = {name: find_figure(evaluation, *place) for name, place in HEADLINE_FIGURES.items()}
+            figures[label] = {
+                name: [figure.value, figure.low, figure.high] for name, figure in found.items() if figure
+            }
+        return {
+            "data": provenance.get("data"),
+            "train_films": provenance.get("train_films"),
+            "weights_sha256": self.facts.get("weights_sha256"),
+            "figures": figures,
+        }
+
+
+def read_measured(bundle: Bundle) -> MeasuredModel:
+    """Read the evaluations of a verified bundle.
+
+    Raises
+    ------
+    CheckpointError
+        If one that bundle.json names is missing or unreadable.
+    """
+    files = frozenset(path.name for path in bundle.folder.iterdir())
+    evaluations: dict[str, Mapping[str, Any]] = {}
+    for label in bundle.facts.get("evaluations", ()):
+        file = f"evaluation-{label}.json"
+        try:
+            if file not in files:  # never a path: a label is not to be trusted before it names a file here
+                raise FileNotFoundError
+            content = json.loads((bundle.folder / file).read_text(encoding="utf-8"))
+            evaluations[label] = {**content}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{bundle.name}: the evaluation {label!r} cannot be read.") from error
+    return MeasuredModel(bundle.name, bundle.facts, evaluations, files)
+
+
+def look_up(content: object, *place: str) -> Any:
+    """Return what lies at a place of nested mappings; None where there is nothing."""
+    for key in place:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
+def find_figure(content: object, *place: str) -> Figure | None:
+    """Return the figure at a place of an evaluation; None when it is undefined there."""
+    measure = look_up(content, *place)
+    value = _to_number(look_up(measure, "value"))
+    if value is None:
+        return None
+    low, high = _to_number(look_up(measure, "low")), _to_number(look_up(measure, "high"))
+    return Figure(value, low, high)
+
+
+def find_count(content: object, *place: str) -> int | None:
+    """Return the whole number at a place of an evaluation; None when there is none."""
+    value = look_up(content, *place)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _to_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
