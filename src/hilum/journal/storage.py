@@ -1,0 +1,195 @@
+"""One database, SQLite or PostgreSQL, and the two ways to use it: one writer at a time, and snapshots.
+
+`write` is a transaction that no other writer of any process shares; leaving it without an error means that
+the commit is on disk. Whatever goes wrong below becomes JournalUnavailable, and every connection is closed,
+because a handle whose flush failed must not be trusted with the next one. Knows nothing of records.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from hilum.domain.errors import ConfigError, JournalUnavailable
+from hilum.domain.thresholds import JOURNAL_LOCK_SECONDS
+from hilum.journal.migrate import migrate
+from hilum.journal.sqlite_file import SqliteFile, is_busy
+
+_WRITER_LOCK = 0x68696C756D  # "hilum": the advisory lock of PostgreSQL that all writers share
+_MIGRATION_WAIT_S = 20.0
+_POLL_S = 0.001
+_POSTGRES_OPTIONS = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 1500,  # ms
+    "options": "-c statement_timeout=1500 -c idle_in_transaction_session_timeout=30000",  # ms
+}
+
+
+class Storage:
+    """The journal's database; thread-safe.
+
+    Parameters
+    ----------
+    engine
+        Of SQLAlchemy.
+    file
+        The file of a SQLite database, None for PostgreSQL.
+    """
+
+    def __init__(self, engine: Engine, file: SqliteFile | None) -> None:
+        self.engine = engine
+        self.file = file
+
+    def __repr__(self) -> str:
+        return f"Storage({self.engine.dialect.name})"
+
+    @classmethod
+    def open(cls, url: str) -> "Storage":
+        """Connect, and bring the tables to the present form; safe when several processes do so at once.
+
+        Parameters
+        ----------
+        url
+            `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
+
+        Raises
+        ------
+        ConfigError
+            The URL is of neither kind, or the database was made by a newer hilum.
+        JournalUnavailable
+            The database does not answer.
+        """
+        engine, file = _make_engine(url)
+        storage = cls(engine, file)
+        try:
+            if file is not None:
+                file.create()
+            migrate(storage.read, lambda: storage.write(wait_s=_MIGRATION_WAIT_S))
+        except OSError as fault:
+            raise JournalUnavailable(f"journal: cannot make the database ({fault.strerror})") from fault
+        except BaseException:
+            engine.dispose()
+            raise
+        return storage
+
+    @contextmanager
+    def write(self, *, wait_s: float = JOURNAL_LOCK_SECONDS) -> Iterator[Connection]:
+        """Give a transaction that excludes every other writer; it is durable once the block is left.
+
+        Parameters
+        ----------
+        wait_s
+            Seconds to wait for other writers.
+
+        Raises
+        ------
+        JournalUnavailable
+            The lock was not to be had, or anything failed: nothing may be acknowledged.
+        """
+        with self._guard(), self.engine.connect() as connection:
+            self._take_lock(connection, wait_s)
+            yield connection
+            connection.commit()
+            if self.file is not None:
+                self.file.check_log_in_place()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give one unchanging view of the database.
+
+        Raises
+        ------
+        JournalUnavailable
+            The database does not answer.
+        """
+        with self._guard(), self.engine.connect() as connection:
+            if self.file is None:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            else:
+                # the first read takes the view
+                _insist(connection, ("BEGIN", "SELECT count(*) FROM sqlite_schema"), JOURNAL_LOCK_SECONDS)
+            yield connection
+            connection.rollback()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            if self.file is not None:
+                self.file.check_in_place()
+            yield
+        except (SQLAlchemyError, OSError) as fault:
+            self._start_afresh()
+            raise JournalUnavailable(
+                f"journal: cannot use the database ({_name_fault(fault)}); no answers until it can"
+            ) from fault
+
+    def _start_afresh(self) -> None:
+        self.engine.dispose()
+        if self.file is not None:
+            self.file.forget()
+
+    def _take_lock(self, connection: Connection, wait_s: float) -> None:
+        if self.file is not None:
+            _insist(connection, ("BEGIN IMMEDIATE",), wait_s)
+            return
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait_s * 1000)}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+
+
+def _insist(connection: Connection, statements: tuple[str, ...], wait_s: float) -> None:
+    """Run SQLite statements, again while another connection is in the way."""
+    deadline = time.monotonic() + wait_s
+    done = 0
+    while done < len(statements):
+        try:
+            connection.exec_driver_sql(statements[done])
+            done += 1
+        except OperationalError as fault:
+            if not is_busy(fault.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, _POLL_S))
+
+
+def _make_engine(url: str) -> tuple[Engine, SqliteFile | None]:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if (
+        parsed is not None
+        and parsed.get_backend_name() == "sqlite"
+        and parsed.database not in {None, "", ":memory:"}
+    ):
+        file = SqliteFile(Path(str(parsed.database)))
+        connect: Callable[[], object] = file.connect
+        engine = create_engine(
+            "sqlite://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_timeout=JOURNAL_LOCK_SECONDS,
+            hide_parameters=True,
+        )
+        return engine, file
+    if parsed is not None and parsed.get_backend_name() == "postgresql":
+        engine = create_engine(
+            parsed,
+            connect_args=_POSTGRES_OPTIONS,
+            pool_pre_ping=True,
+            pool_timeout=JOURNAL_LOCK_SECONDS,
+            hide_parameters=True,
+        )
+        return engine, None
+    raise ConfigError("journal: the URL must be sqlite:///FILE or postgresql://USER@HOST/NAME")
+
+
+def _name_fault(fault: BaseException) -> str:
+    original = fault.orig if isinstance(fault, DBAPIError) and fault.orig is not None else fault
+    return str(getattr(original, "sqlite_errorname", None) or type(original).__name__)
