@@ -14,12 +14,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from hilum.domain.errors import UnreadableImage
 from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message
-from hilum.imaging.dicom_file import JPEG_2000, frame_of, part_10, transfer_syntax
+from hilum.imaging.dicom_file import JPEG_2000, JPEG_DCT, frame_of, part_10, transfer_syntax
 from hilum.imaging.dicom_grey import displayed_grey
 from hilum.imaging.limits import check_size
 from hilum.imaging.quiet import decoder_warnings_ignored
@@ -30,6 +30,14 @@ MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
 COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 PALETTE = "PALETTE COLOR"
 COLOUR_SAMPLES = 3
+PLUGINS = {
+    RLELossless: "pydicom",
+    **dict.fromkeys(JPEG_2000, "pylibjpeg"),
+    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys(JPEG_DCT, "pillow"),
+}
+"""Who decodes what, where pydicom would take whoever is installed: on damaged streams pylibjpeg-rle panics (no
+Exception) and GDCM aborts the process. JPEG Lossless is left to GDCM, the only one that can."""
 
 
 def read_dicom(data: bytes, *, name: str) -> Radiograph:
@@ -127,8 +135,8 @@ def _decode(dataset: Dataset, facts: ImageFacts, *, name: str) -> NDArray[np.uin
     if stored is None:
         # Unused bits are masked by HighBit in `dicom_grey`; pydicom would ignore HighBit.
         options: dict[str, Any] = {"raw": False, "correct_unused_bits": False}
-        if syntax == RLELossless:
-            options["decoding_plugin"] = "pydicom"  # pylibjpeg-rle panics on damaged segments: no Exception
+        if syntax in PLUGINS:
+            options["decoding_plugin"] = PLUGINS[syntax]
         stored, _ = get_decoder(syntax).as_array(dataset, **options)
     sides = (facts.height, facts.width)
     if stored.shape != (sides if facts.photometric not in COLOUR else (*sides, COLOUR_SAMPLES)):
