@@ -36,8 +36,8 @@ PLUGINS = {
     **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
     **dict.fromkeys(JPEG_DCT, "pillow"),
 }
-"""Who decodes what, where pydicom would take whoever is installed: on damaged streams pylibjpeg-rle panics (no
-Exception) and GDCM aborts the process. JPEG Lossless is left to GDCM, the only one that can."""
+"""Who decodes what, where pydicom would take whoever is installed: on damaged streams pylibjpeg-rle panics
+(no Exception) and GDCM aborts the process. JPEG Lossless is left to GDCM, the only one that can."""
 
 
 def read_dicom(data: bytes, *, name: str) -> Radiograph:
