@@ -1,0 +1,110 @@
+"""An open-loop load: requests leave on a schedule of the monotonic clock, whatever the answers do.
+
+A closed loop waits for the slow answer and so hides it (coordinated omission); this one does not.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .raw_http import RawAnswer, split_answers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one request.
+
+    Parameters
+    ----------
+    due_s, done_s
+        Monotonic clock: when it was due to leave and when its answer, or its failure, was complete.
+    answer
+        None if the connection failed.
+    failure
+        Name of the exception, "" if there was an answer.
+    """
+
+    index: int
+    due_s: float
+    done_s: float
+    answer: RawAnswer | None
+    failure: str
+
+    @property
+    def status(self) -> int | None:
+        return None if self.answer is None else self.answer.status
+
+    @property
+    def latency_s(self) -> float:
+        return self.done_s - self.due_s
+
+
+async def _send(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection(*address)
+        try:
+            writer.write(request)
+            await writer.drain()
+            answers, _ = split_answers(await reader.read(-1), ended=True)
+            return answers[0] if answers else None
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+
+async def _run(
+    address: tuple[str, int],
+    requests: Sequence[bytes],
+    rate_per_s: float,
+    timeout_s: float,
+    on_answer: Callable[[Outcome], None] | None,
+) -> list[Outcome]:
+    start = time.monotonic()
+
+    async def one(index: int, request: bytes) -> Outcome:
+        due = start + index / rate_per_s
+        await asyncio.sleep(due - time.monotonic())
+        answer, failure = None, ""
+        try:
+            answer = await _send(address, request, timeout_s)
+            failure = "" if answer else "closed without an answer"
+        except (OSError, TimeoutError) as error:
+            failure = type(error).__name__
+        outcome = Outcome(index, due, time.monotonic(), answer, failure)
+        if on_answer is not None:
+            on_answer(outcome)
+        return outcome
+
+    return list(await asyncio.gather(*(one(index, request) for index, request in enumerate(requests))))
+
+
+def open_load(
+    address: tuple[str, int],
+    requests: Sequence[bytes],
+    *,
+    rate_per_s: float,
+    timeout_s: float = 20.0,
+    on_answer: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Send each request, whole and with `Connection: close`, at its time; return what became of each.
+
+    Parameters
+    ----------
+    requests
+        Complete HTTP/1.1 requests, as `raw_request` writes them.
+    on_answer
+        Called in the loop as soon as an answer is complete: what it has seen was acknowledged.
+    """
+    return asyncio.run(_run(address, requests, rate_per_s, timeout_s, on_answer))
+
+
+def raw_request(method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """Write a complete request that asks for the connection to be closed afterwards."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+    lines += [f"{key}: {value}" for key, value in headers.items()]
+    if body or method == "POST":
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
