@@ -1,6 +1,7 @@
 """What readers say of answers: a misdiagnosis, or a confirmed label.
 
-It is the review queue and the retraining count. Holds codes alone, no text. A repeated request (same user, same idempotency key) is stored once.
+It is the review queue and the retraining count. Holds codes alone, no text. A repeated request (same user,
+same idempotency key) is stored once.
 """
 
 import hashlib

@@ -98,8 +98,13 @@ class Storage:
                 self.file.check_log_in_place()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, is_long: bool = False) -> Iterator[Connection]:
         """Give one unchanging view of the database.
+
+        Parameters
+        ----------
+        is_long
+            Single statements may take longer than a request may wait.
 
         Raises
         ------
@@ -109,6 +114,8 @@ class Storage:
         with self._guard(), self.engine.connect() as connection:
             if self.file is None:
                 connection.execution_options(isolation_level="REPEATABLE READ")
+                if is_long:
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             else:
                 # the first read takes the view
                 _insist(connection, ("BEGIN", "SELECT count(*) FROM sqlite_schema"), JOURNAL_LOCK_SECONDS)

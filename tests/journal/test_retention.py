@@ -1,0 +1,139 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hilum.domain.errors import RetentionRefused
+from hilum.journal.feedback import FeedbackStore
+from hilum.journal.journal import Journal
+from hilum.journal.retention import run_retention
+from hilum.journal.switches import Switches
+from tests.journal.conftest import CHAIN_KEY, START, FakeClock, make_event
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+def fill(journal: Journal, clock: FakeClock, days: int, per_day: int = 1) -> None:
+    """Append at the same time on each of so many days."""
+    for day in range(days):
+        clock.now = START + day * DAY
+        for number in range(per_day):
+            journal.append(make_event(day * per_day + number))
+
+
+def test_a_second_before_90_days_nothing_is_forgotten(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    outcome = run_retention(journal, START + 90 * DAY - SECOND)
+    assert (outcome.anonymised, outcome.purged) == (0, 0)
+    assert [record.user_id for record in journal.read()] == [f"clinician_{n}" for n in range(10)]
+
+
+def test_at_90_days_user_and_address_go_and_the_chain_still_verifies(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    outcome = run_retention(journal, START + 90 * DAY)
+    assert (outcome.anonymised, outcome.purged, outcome.is_scrubbed) == (1, 0, True)
+    first, second, *_ = journal.read()
+    assert (first.user_id, first.ip_address, first.is_anonymised) == (None, None, True)
+    assert (first.prediction, first.confidence) == ("Pneumonia", 0.92)
+    assert (second.user_id, second.is_anonymised) == ("clinician_1", False)
+    verdict = journal.verify()
+    assert (verdict.ok, verdict.records) == (True, 11)  # and the record of the run itself
+    (recorded,) = journal.read(kinds=["retention"])
+    assert recorded.facts == {"anonymised": 1, "anonymised_through": 1}
+
+
+def test_a_second_run_changes_and_records_nothing(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    run_retention(journal, START + 90 * DAY)
+    again = run_retention(journal, START + 90 * DAY)
+    assert (again.anonymised, again.purged) == (0, 0)
+    assert len(journal.read(kinds=["retention"])) == 1
+
+
+def test_after_a_year_records_are_purged_from_the_oldest_on(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    run_retention(journal, START + 100 * DAY, confirmed=True)
+    kept = run_retention(journal, START + 365 * DAY - SECOND)
+    assert kept.purged == 0
+    assert run_retention(journal, START + 365 * DAY).purged == 1
+    assert [record.seq for record in journal.read(limit=3)] == [2, 3, 4]
+    verdict = journal.verify()
+    assert verdict.ok, verdict.reason
+    assert verdict.records == 11
+    clock.now = START + 366 * DAY
+    assert journal.append(make_event()) == 13  # numbers are never used again
+
+
+def test_nothing_of_a_forgotten_user_is_left_in_any_file(tmp_path: Path, clock: FakeClock):
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.db", chain_key=CHAIN_KEY, clock=clock)
+    for day in range(300):
+        clock.now = START + day * DAY
+        journal.append(make_event(day, user_id=f"canary_{'early' if day < 30 else 'late'}_{day}"))
+    run_retention(journal, START + 119 * DAY)
+    journal.storage.close()
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"canary_early" not in left
+    assert b"canary_late_30" in left
+    journal.close()
+
+
+def test_a_clock_that_jumps_ten_years_is_refused_and_changes_nothing(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    with pytest.raises(RetentionRefused, match="10 of 10 records are due to purge at once, more than 20%"):
+        run_retention(journal, START + 3653 * DAY)
+    assert len(journal.read()) == 10
+    assert run_retention(journal, START + 3653 * DAY, confirmed=True).purged == 10
+    assert journal.verify().ok
+
+
+def test_a_fifth_of_the_records_may_go_unasked_and_no_more(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    assert run_retention(journal, START + 91 * DAY).anonymised == 2
+    with pytest.raises(RetentionRefused, match="2 of 8 records are due to anonymise"):
+        run_retention(journal, START + 93 * DAY)
+
+
+def test_a_record_ahead_of_its_time_holds_up_and_is_named(journal: Journal, clock: FakeClock):
+    for day in (0, 1, 2000, 2, *range(80, 100)):
+        clock.now = START + day * DAY
+        journal.append(make_event(day))
+    outcome = run_retention(journal, START + 92 * DAY)
+    assert (outcome.anonymised, outcome.held_up_by) == (2, 3)
+    assert run_retention(journal, START + 92 * DAY, confirmed=True).anonymised == 2
+    assert journal.verify().ok
+
+
+def test_a_legal_hold_keeps_everything(journal: Journal, clock: FakeClock):
+    fill(journal, clock, 10)
+    Switches(journal.storage, clock=clock).engage("legal-hold", by="admin-1", reason_code="court-order")
+    with pytest.raises(RetentionRefused, match="legal hold"):
+        run_retention(journal, START + 90 * DAY)
+    assert journal.read()[0].user_id == "clinician_0"
+
+
+def test_feedback_loses_its_user_too(journal: Journal, clock: FakeClock):
+    store = FeedbackStore(journal.storage, clock=clock)
+    store.add("request-1", "misdiagnosis", "Tuberculosis", "clinician_1")
+    run_retention(journal, START + 90 * DAY - SECOND)
+    assert store.list()[0].user_id == "clinician_1"
+    run_retention(journal, START + 90 * DAY)
+    assert store.list()[0].user_id is None
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        datetime(2028, 2, 29, 12, tzinfo=UTC),
+        datetime(2027, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
+    ],
+)
+def test_days_are_24_hours_over_leap_days_and_year_ends(journal: Journal, clock: FakeClock, recorded: datetime):
+    clock.now = recorded
+    journal.append(make_event(1))
+    for number in range(9):
+        clock.advance(days=1)
+        journal.append(make_event(number))
+    assert run_retention(journal, recorded + 90 * DAY - timedelta(microseconds=1)).anonymised == 0
+    assert run_retention(journal, recorded + 90 * DAY).anonymised == 1
