@@ -10,15 +10,21 @@ from pathlib import Path
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, beside: Path | None = None) -> None:
     """Replace a file in one step; when this returns, the content is on the disk.
+
+    Parameters
+    ----------
+    beside
+        Folder of the same file system in which the content is prepared; the file's own if None. A crash can
+        leave something there, which must not be where every file counts.
 
     Raises
     ------
     OSError
         If it cannot be written: the old content stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -68,7 +68,7 @@ def sign_bundle(folder: Path, private_key_path: Path) -> Path:
     key = _read_private_key(private_key_path)
     read_bundle(folder)
     file = folder / SIGNATURE_FILE
-    write_durably(file, key.sign((folder / SUMS_FILE).read_bytes()))
+    write_durably(file, key.sign((folder / SUMS_FILE).read_bytes()), beside=folder.parent)
     return file
 
 
