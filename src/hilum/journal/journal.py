@@ -20,6 +20,7 @@ from hilum.journal.tables import JournalRow
 from hilum.journal.verify import ChainVerdict, verify_chain
 from hilum.journal.writer import Writer
 
+CHECKPOINTS_NAME = "journal.checkpoints"
 _COLUMNS = JournalRow.__table__.columns
 
 
@@ -50,7 +51,13 @@ class Journal:
 
     @classmethod
     def open(
-        cls, url: str, *, chain_key: bytes, checkpoints: Path | None = None, clock: Clock = now_utc
+        cls,
+        url: str,
+        *,
+        chain_key: bytes,
+        checkpoints: Path | None = None,
+        clock: Clock = now_utc,
+        must_exist: bool = False,
     ) -> "Journal":
         """Open a journal; a new database is made, an older form is brought up to date.
 
@@ -61,15 +68,18 @@ class Journal:
         chain_key
             32 random bytes or more, kept apart from the database.
         checkpoints
-            File of the signed heads, best on another host than the database. FILE.checkpoints beside a SQLite
-            database when not given.
+            File of the signed heads, or a folder for it, best on another host than the database.
+            FILE.checkpoints beside a SQLite database when not given.
         clock
             Gives the timestamps.
+        must_exist
+            Make no new SQLite database.
 
         Raises
         ------
         ConfigError
-            The key is short, the URL is of no known kind, or a PostgreSQL journal has no checkpoints file.
+            The key is short, the URL is of no known kind, a PostgreSQL journal has no checkpoints file, or
+            there is no database and must be one.
         JournalUnavailable
             The database does not answer.
         """
@@ -77,13 +87,15 @@ class Journal:
             raise ConfigError(
                 f"journal: the chain key has {len(chain_key)} bytes; give {MIN_SECRET_BYTES} or more"
             )
-        storage = Storage.open(url)
+        storage = Storage.open(url, must_exist=must_exist)
         if checkpoints is None and storage.file is None:
             storage.close()
             raise ConfigError(
                 "journal: name a checkpoints file; beside PostgreSQL there is no place of its own"
             )
         path = checkpoints or Path(f"{make_url(url).database}.checkpoints")
+        if path.is_dir():
+            path /= CHECKPOINTS_NAME
         return cls(storage, Checkpoints(path, chain_key), chain_key=chain_key, clock=clock)
 
     def append(self, event: Event) -> int:

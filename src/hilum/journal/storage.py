@@ -48,22 +48,26 @@ class Storage:
         return f"Storage({self.engine.dialect.name})"
 
     @classmethod
-    def open(cls, url: str) -> "Storage":
+    def open(cls, url: str, *, must_exist: bool = False) -> "Storage":
         """Connect, and bring the tables to the present form; safe when several processes do so at once.
 
         Parameters
         ----------
         url
             `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
+        must_exist
+            Make no new SQLite database.
 
         Raises
         ------
         ConfigError
-            The URL is of neither kind, or the database was made by a newer hilum.
+            The URL is of neither kind, there is no database and must be one, or the database was made by a newer hilum.
         JournalUnavailable
             The database does not answer.
         """
         engine, file = _make_engine(url)
+        if must_exist and file is not None and not file.path.is_file():
+            raise ConfigError(f"journal: there is no database {file.path.name} at that place; check the path")
         storage = cls(engine, file)
         try:
             if file is not None:
