@@ -16,7 +16,15 @@ from hilum.domain.thresholds import (
     PROMOTION_MIN_MACRO_AUROC,
     PROMOTION_MIN_SENSITIVITY,
 )
-from hilum.registry.measured import DISEASES, Figure, MeasuredModel, find_count, find_figure, look_up
+from hilum.registry.measured import (
+    DISEASES,
+    Figure,
+    MeasuredModel,
+    find_count,
+    find_figure,
+    list_rows,
+    look_up,
+)
 
 Evaluation = Mapping[str, Any]
 SCREENING = "screening"
@@ -72,7 +80,7 @@ def judge_calibration(candidate: MeasuredModel, current: MeasuredModel | None) -
 def judge_subgroups(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
     """Refuse a group of films that is, beyond doubt, told apart much less well than the best group."""
     del current
-    groups = look_up(candidate.first, "subgroups") or []
+    groups = list_rows(candidate.first, "subgroups")
     refusals: list[str] = []
     not_judged = [] if groups else ["no groups of films are known, so that no gap between them is."]
     for column in sorted({str(look_up(group, "column")) for group in groups}):
@@ -130,7 +138,7 @@ def match_evaluations(
 
 def find_scenario(evaluation: object, scenario: str, disease: str) -> Evaluation | None:
     """Return the figures of a disease in a decision scenario; None when an evaluation has none."""
-    rows = look_up(evaluation, "scenarios") or []
+    rows = list_rows(evaluation, "scenarios")
     return next(
         (row for row in rows if look_up(row, "scenario") == scenario and look_up(row, "disease") == disease),
         None,
@@ -178,10 +186,11 @@ def _find_gaps(column: str, known: Mapping[str, Figure]) -> list[str]:
     ]
 
 
-def _films_of(evaluation: Evaluation) -> tuple[Any, Any, Any]:
-    """Return what tells the films of an evaluation: data, split, number."""
-    return (
+def _films_of(evaluation: Evaluation) -> tuple[str | int | None, ...]:
+    """Return what tells the films of an evaluation: data, split, number; None for what is not known."""
+    told = (
         look_up(evaluation, "provenance", "data_sha256"),
         look_up(evaluation, "provenance", "split"),
         look_up(evaluation, "method", "films"),
     )
+    return tuple(one if isinstance(one, str | int) else None for one in told)

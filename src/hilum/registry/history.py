@@ -92,7 +92,7 @@ class History:
         """Add an event; the caller holds the registry's lock and has called `mend`."""
         lines = self._lines()
         content = {**event.to_plain(), "after": _digest(lines[-1] if lines else b"")}
-        append_durably(self._file, json.dumps(content, sort_keys=True).encode() + b"\n")
+        append_durably(self._file, json.dumps(content).encode() + b"\n")
 
     def mend(self) -> None:
         """Drop what a crash left of an unfinished line."""

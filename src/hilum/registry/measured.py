@@ -103,6 +103,12 @@ def look_up(content: object, *place: str) -> Any:
     return content
 
 
+def list_rows(content: object, *place: str) -> list[Any]:
+    """Return the list at a place of an evaluation; an empty one where there is none."""
+    rows = look_up(content, *place)
+    return rows if isinstance(rows, list) else []
+
+
 def find_figure(content: object, *place: str) -> Figure | None:
     """Return the figure at a place of an evaluation; None when it is undefined there."""
     measure = look_up(content, *place)

@@ -13,7 +13,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.registry import gates, score_shift
 from hilum.registry.bundle import GRAPH_FILE, SELFTEST_FILE
 from hilum.registry.gates import Verdict
-from hilum.registry.measured import DISEASES, MeasuredModel, look_up
+from hilum.registry.measured import DISEASES, MeasuredModel, list_rows, look_up
 
 Gate = Callable[[MeasuredModel, MeasuredModel | None], Verdict]
 
@@ -106,20 +106,20 @@ def judge_safeguards(candidate: MeasuredModel, current: MeasuredModel | None) ->
     refusals = []
     if not candidate.facts.get("input_gate"):
         refusals.append("it carries no input gate. Register it with --safeguards.")
-    findings = look_up(candidate.facts, "explanations", "findings") or {}
-    untested = [name for name in CLASS_NAMES if name not in findings]
+    findings = look_up(candidate.facts, "explanations", "findings")
+    untested = [name for name in CLASS_NAMES if not look_up(findings, name)]
     if untested:
         refusals.append(f"its maps of {', '.join(untested)} were not tested. Register it with --safeguards.")
-    rules = look_up(candidate.facts, "referral", "rules") or []
-    ruled = {look_up(rule, "disease") for rule in rules}
+    rules = list_rows(candidate.facts, "referral", "rules")
+    ruled = [look_up(rule, "disease") for rule in rules]
     for disease in DISEASES:
         if disease not in ruled:
             refusals.append(f"it promises nothing about missed {disease}. Evaluate it with more films.")
     if not look_up(candidate.facts, "referral", "sets"):
         refusals.append("it carries no prediction sets. Evaluate it with this hilum.")
     weaker = tuple(
-        f"its promise about missed {rule['disease']} is weaker than asked: at most"
-        f" {rule['max_miss_rate']:.1%} missed."
+        f"its promise about missed {look_up(rule, 'disease')} is weaker than asked: a miss rate of"
+        f" {look_up(rule, 'max_miss_rate')} at most."
         for rule in rules
         if look_up(rule, "is_as_asked") is False
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from hilum.domain.thresholds import PROMOTION_MAX_CALLED_SHIFT, PROMOTION_NOTED_PSI
 from hilum.registry.gates import Verdict, find_scenario, match_evaluations
-from hilum.registry.measured import MeasuredModel, find_count, look_up
+from hilum.registry.measured import MeasuredModel, find_count, list_rows, look_up
 
 _LEAST_SHARE = 1e-4  # of films in a bin: the index is not defined for an empty one
 _UNSEEN = (
@@ -63,12 +63,12 @@ def _shares(evaluation: Mapping[str, Any]) -> dict[str, float]:
     """Return the share of films that each scenario calls and each promise refers."""
     films = find_count(evaluation, "discrimination", "films")
     shares: dict[str, float] = {}
-    for row in look_up(evaluation, "scenarios") or []:
+    for row in list_rows(evaluation, "scenarios"):
         scenario, disease = str(look_up(row, "scenario")), str(look_up(row, "disease"))
         called = find_count(find_scenario(evaluation, scenario, disease), "precision", "films")
         if films and called is not None:
             shares[f"{disease} called by {scenario}"] = called / films
-    for kept in look_up(evaluation, "promises", "rules") or []:
+    for kept in list_rows(evaluation, "promises", "rules"):
         referred, asked = find_count(kept, "referred"), find_count(kept, "all_films")
         disease, rate = look_up(kept, "rule", "disease"), look_up(kept, "rule", "max_miss_rate")
         if asked and referred is not None and isinstance(rate, float):
@@ -78,7 +78,7 @@ def _shares(evaluation: Mapping[str, Any]) -> dict[str, float]:
 
 def _note_index(label: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     histograms = [
-        [find_count(part, "films") or 0 for part in look_up(one, "calibration", "after", "bins") or []]
+        [find_count(part, "films") or 0 for part in list_rows(one, "calibration", "after", "bins")]
         for one in (ours, theirs)
     ]
     index = stability_index(*histograms)
