@@ -121,11 +121,17 @@ def evaluate(
 
 
 def register(
-    evaluation: Annotated[list[Path], typer.Option(help="Evaluation folder, repeatable; the first gives T.")],
     model: Annotated[Path, typer.Option(help="Checkpoint, or a bundle to release again.")] = Path(
         "models/best_model.pt"
     ),
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(help="Evaluation folder, repeatable; the first gives T. A bundle may keep its own."),
+    ] = None,
     safeguards: Annotated[Path | None, typer.Option(help="Folder that hilum safeguard wrote.")] = None,
+    int8: Annotated[
+        Path | None, typer.Option(help="Data set whose validation films make and judge an 8-bit graph.")
+    ] = None,
     version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
     out: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/registry"),
 ) -> None:
@@ -135,9 +141,15 @@ def register(
     from hilum.registry.release import write_bundle
 
     bundle = write_bundle(
-        model, evaluation, out, version=version, released=date.today(), safeguards=safeguards
+        model,
+        evaluation or [],
+        out,
+        version=version,
+        released=date.today(),
+        safeguards=safeguards,
+        int8_data=int8,
     )
-    if safeguards is None:
+    if not bundle.facts.get("input_gate"):
         print("hilum: without --safeguards the bundle carries no input gate", file=sys.stderr)
     print(bundle.folder)
 

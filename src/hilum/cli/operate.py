@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,6 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.notice import NOTICE
 
 if TYPE_CHECKING:
-    from hilum.inference.gate import InputGate
     from hilum.inference.predict import Prediction
     from hilum.registry.site_profile import SiteProfile
 
@@ -39,6 +38,7 @@ def predict(
     """Classify films; a film that cannot be used is reported with its reason and sets exit code 1."""
     from hilum.explain.map_verdict import judge_map
     from hilum.inference.answer import AnswerRules
+    from hilum.inference.gate import make_gate
     from hilum.inference.predict import find_films, predict_films
     from hilum.registry.scorers import load_model
     from hilum.registry.site_profile import read_site_profile
@@ -55,7 +55,7 @@ def predict(
         side_px=scorer.side_px,
         rules=AnswerRules.from_facts(facts, profile),
         judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
-        gate=_make_gate(facts, profile),
+        gate=make_gate(facts, profile),
         overrule_gate=no_gate,
     ):
         write(film, facts, _save_overlay(film, explain))
@@ -63,17 +63,6 @@ def predict(
     if unused:
         print(f"hilum: {unused} film(s) could not be used, see their reason", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _make_gate(facts: dict[str, Any], profile: "SiteProfile | None") -> "InputGate | None":
-    from hilum.inference.gate import InputGate
-
-    if not facts.get("input_gate"):
-        return None
-    gate = InputGate.from_record(facts["input_gate"])
-    if profile is None or profile.facts["embedding_limit"] is None:
-        return gate
-    return replace(gate, limits={**gate.limits, "unlike-training-films": profile.facts["embedding_limit"]})
 
 
 def _introduce(facts: dict[str, Any], profile: "SiteProfile | None") -> None:

@@ -710,6 +710,9 @@ GRAPH_PARITY: Final = 1e-4
 SELFTEST_FILMS: Final = 8
 """Synthetic films that a bundle carries with the answers they had when it was released. Ours."""
 
+QUANTIZATION_FILMS: Final = 128
+"""Validation films from which the ranges of an 8-bit graph are taken; the others judge it. Ours."""
+
 SELFTEST_TOLERANCE: Final = 1e-3
 """Most that a logit of a self-test film may differ on another machine or runtime. Ours; runtimes measured
 here differ by 2e-6, one that computes in 16 bits by 2e-2."""

@@ -39,8 +39,8 @@ def read_radiograph(
     ------
     UnreadableImage
         If the file is missing, not an image of these formats (then `UnsupportedFormat`), truncated or
-        damaged, or beyond `MAX_FILE_BYTES`, `MAX_PIXELS` or `MAX_SIDE_PX`. The message is one line and quotes no header value
-        that could identify a patient.
+        damaged, or beyond `MAX_FILE_BYTES`, `MAX_PIXELS` or `MAX_SIDE_PX`. The message is one line and
+        quotes no header value that could identify a patient.
     """
     label = _label(source, name)
     data = _read_bytes(source, label)

@@ -22,7 +22,8 @@ degrees, light cropping, a screen that fills the picture without an edge. No sid
 for the fit nor to measure with. The code names the kind that fits best and may be the wrong one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from hilum.evaluation.input_gate import GATE_VERSION, LinearCheck, measure_flatn
 from hilum.evaluation.packed_array import unpack_array
 from hilum.imaging.appearance import match_template
 from hilum.imaging.structure import describe_structure
+from hilum.registry.site_profile import SiteProfile
 
 _SAYINGS = {
     "contrast-out-of-range": (
@@ -169,3 +171,19 @@ class InputGate:
 
     def _refuse(self, code: str, value: float) -> Refusal:
         return Refusal(code, *_SAYINGS[code], value, self.limits[code])
+
+
+def make_gate(facts: Mapping[str, Any], site: SiteProfile | None = None) -> InputGate | None:
+    """Return the gate of a bundle, with the site's own limit on embeddings; None where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        As `InputGate.from_record`.
+    """
+    if not facts.get("input_gate"):
+        return None
+    gate = InputGate.from_record(facts["input_gate"])
+    if site is None or site.facts["embedding_limit"] is None:
+        return gate
+    return replace(gate, limits={**gate.limits, _EMBEDDING: float(site.facts["embedding_limit"])})

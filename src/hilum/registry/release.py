@@ -10,11 +10,15 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.checkpoint import Checkpoint, read_checkpoint, state_sha256
+from hilum.imaging.remedies import apply_remedies
+from hilum.model.checkpoint import Checkpoint, build_classifier, load_state, read_checkpoint, state_sha256
+from hilum.model.scoring import Scorer
 from hilum.registry.bundle import (
     BUNDLE_FILE,
+    INT8_GRAPH_FILE,
     SCHEMA_VERSION,
     SUMS_FILE,
     WEIGHTS_FILE,
@@ -23,10 +27,14 @@ from hilum.registry.bundle import (
     sum_files,
 )
 from hilum.registry.card import write_card
-from hilum.registry.safeguards import read_safeguards
+from hilum.registry.graph_files import draw_selftest, run_graph, write_graph, write_selftest
+from hilum.registry.quantize import quantize_graph
+from hilum.registry.safeguards import PARTS, read_safeguards
 
 _TOLD_WITH_EVERY_ANSWER = "critical"
 """Severity of the headlines of an evaluation that whoever uses the model is told each time."""
+_READABLE = 0o644
+_EVALUATION_FILE = "evaluation.json"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -38,6 +46,7 @@ def write_bundle(
     version: str,
     released: date,
     safeguards: Path | None = None,
+    int8_data: Path | None = None,
 ) -> Bundle:
     """Make a bundle of a checkpoint and the evaluations it was measured by.
 
@@ -47,11 +56,14 @@ def write_bundle(
         A checkpoint, or a bundle whose weights are released again with new evaluations and safeguards.
     evaluations
         Folders written by `hilum evaluate`, or their evaluation.json; the first one gives the temperature
-        and the operating points.
+        and the operating points. None for a bundle that keeps its own.
     out
         Folder that the bundle's own folder is made in.
     safeguards
-        What `hilum safeguard` wrote; without it the bundle has no input gate and its maps were not tested.
+        What `hilum safeguard` wrote; without it a checkpoint has no input gate and its maps were not tested,
+        and a bundle keeps its own.
+    int8_data
+        Data set on whose validation films an 8-bit graph is made and judged; without it there is none.
 
     Raises
     ------
@@ -62,14 +74,18 @@ def write_bundle(
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
     checkpoint = _read_weights(checkpoint_path)
     weights_sha256 = state_sha256(checkpoint["model_state_dict"])
-    reports = _read_evaluations(evaluations, weights_sha256)
+    reports = _read_evaluations(evaluations or _own_evaluations(checkpoint_path), weights_sha256)
     architecture = checkpoint["config"]["architecture"]
     name = f"{architecture}_v{version}_{released:%Y%m%d}"
     final, building = out / name, out / f".{name}.{os.getpid()}"
     if final.exists():
         raise CheckpointError(f"{final}: exists; a release is never overwritten. Raise the version.")
     first = next(iter(reports.values()))
-    parts = read_safeguards(safeguards, weights_sha256=weights_sha256) if safeguards else {}
+    parts = (
+        read_safeguards(safeguards, weights_sha256=weights_sha256)
+        if safeguards
+        else _own_safeguards(checkpoint_path)
+    )
     facts = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -97,15 +113,59 @@ def write_bundle(
     try:
         state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
         save_file(state, building / WEIGHTS_FILE)
+        facts |= _write_graphs(facts, checkpoint, building, int8_data)
         _write_json(building / BUNDLE_FILE, facts)
         for label, report in reports.items():
             _write_json(building / f"evaluation-{label}.json", report)
         (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
         (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
+        for file in building.iterdir():
+            file.chmod(_READABLE)  # a server runs as another user than the one who trains
         building.rename(final)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return read_bundle(final)
+
+
+def _write_graphs(
+    facts: dict[str, Any], checkpoint: Checkpoint, folder: Path, int8_data: Path | None
+) -> dict[str, Any]:
+    """Write the graphs and their self-test; return what bundle.json says of them."""
+    config = validate_config(facts["settings"], origin=str(facts["name"]))
+    network = build_classifier(config)
+    load_state(
+        network,
+        checkpoint["model_state_dict"],
+        name=str(facts["name"]),
+        architecture=config.model.architecture,
+    )
+    scorer = Scorer(network, config)
+    films = draw_selftest(scorer.side_px)
+    logits = {"logits": write_graph(scorer, folder)}
+    told: dict[str, Any] = {"int8": None}
+    if int8_data is not None:
+        verdict = quantize_graph(scorer, int8_data, folder)
+        told["int8"] = verdict.to_facts()
+        if verdict.kept:
+            seen = apply_remedies(films, config.preprocessing)
+            logits["logits_int8"] = run_graph(folder / INT8_GRAPH_FILE, seen)["logits"]
+    write_selftest(films, logits, folder)
+    return told
+
+
+def _own_evaluations(path: Path) -> list[Path]:
+    return sorted(path.glob("evaluation-*.json"), key=_test_first) if path.is_dir() else []
+
+
+def _test_first(file: Path) -> tuple[bool, str]:
+    return file.stem != "evaluation-test", file.name
+
+
+def _own_safeguards(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        return {}
+    facts = read_bundle(path).facts
+    return {name: facts[name] for name in PARTS if name in facts}
 
 
 def _read_weights(path: Path) -> Checkpoint:
@@ -125,8 +185,10 @@ def _read_weights(path: Path) -> Checkpoint:
 def _read_evaluations(paths: list[Path], weights_sha256: str) -> dict[str, dict[str, Any]]:
     reports: dict[str, dict[str, Any]] = {}
     for path in paths:
-        file = path / "evaluation.json" if path.is_dir() else path
-        label = file.resolve().parent.name.removeprefix("evaluation-")
+        file = path / _EVALUATION_FILE if path.is_dir() else path
+        label = (file.stem if file.name != _EVALUATION_FILE else file.resolve().parent.name).removeprefix(
+            "evaluation-"
+        )
         if label in reports:
             raise CheckpointError(
                 f"{file}: a second evaluation called {label!r}; give its folder another name."

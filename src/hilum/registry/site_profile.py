@@ -1,5 +1,6 @@
 """What one site needs beside a model: its normalisation statistics, cut-off and the diseases in question.
 
+    model.onnx               the network with these statistics, for serving without torch
     site.json                what was measured with the site's films, and the model that it holds for
     statistics.safetensors   normalisation statistics adapted to the site's films, and the site's score
 
@@ -21,6 +22,7 @@ from safetensors.numpy import load, save
 
 from hilum.domain.errors import CheckpointError
 from hilum.evaluation.site_score import SiteScore
+from hilum.registry.bundle import GRAPH_FILE
 
 PROFILE_FILE = "site.json"
 STATISTICS_FILE = "statistics.safetensors"
@@ -38,6 +40,7 @@ class SiteProfile:
     facts: Mapping[str, Any]
     statistics: Mapping[str, NDArray[Any]]
     score: SiteScore
+    graph: Path | None = None
 
     @property
     def name(self) -> str:
@@ -57,7 +60,12 @@ class SiteProfile:
 
 
 def write_site_profile(
-    folder: Path, facts: Mapping[str, Any], statistics: Mapping[str, NDArray[Any]], score: SiteScore
+    folder: Path,
+    facts: Mapping[str, Any],
+    statistics: Mapping[str, NDArray[Any]],
+    score: SiteScore,
+    *,
+    graph: bytes | None = None,
 ) -> None:
     """Write a profile in one step; an earlier one in the folder is replaced.
 
@@ -66,6 +74,8 @@ def write_site_profile(
     facts
         JSON of site, weights_sha256, diseases, label_free_cutoff, local, recalibration, referral and what
         else is to be told.
+    graph
+        The network with these statistics, ONNX; a profile without it cannot be served.
 
     Raises
     ------
@@ -79,11 +89,14 @@ def write_site_profile(
         "schema_version": SCHEMA_VERSION,
         **facts,
         "statistics_sha256": hashlib.sha256(tensors).hexdigest(),
+        "graph_sha256": None if graph is None else hashlib.sha256(graph).hexdigest(),
     }
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     building.mkdir(parents=True)
     try:
         (building / STATISTICS_FILE).write_bytes(tensors)
+        if graph is not None:
+            (building / GRAPH_FILE).write_bytes(graph)
         (building / PROFILE_FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
@@ -119,4 +132,5 @@ def read_site_profile(folder: Path, *, weights_sha256: str) -> SiteProfile:
             " Commission the site again with this model."
         )
     statistics = {name: value for name, value in arrays.items() if name not in score.to_arrays()}
-    return SiteProfile(facts, statistics, score)
+    graph = folder / GRAPH_FILE
+    return SiteProfile(facts, statistics, score, graph if graph.is_file() else None)

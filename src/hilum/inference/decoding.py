@@ -1,0 +1,210 @@
+"""Films decoded in processes of their own, which may die without harm (`hilum.inference.decode_child`)."""
+
+import json
+import os
+import queue
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain import errors
+from hilum.domain.errors import DecoderFailed, InputError
+from hilum.domain.thresholds import DECODE_SECONDS
+from hilum.imaging.radiograph import ImageFacts
+from hilum.inference.decode_child import LENGTH
+
+_START_SECONDS = 30.0
+_CHUNK_BYTES = 1 << 20
+_QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFilm:
+    """A film for the network: `pixels` uint8 (side, side), `facts` about the file, `sha256` of its bytes.
+
+    `display_png` is the film as a viewer first shows it, 8-bit grey; None unless asked for.
+    """
+
+    pixels: NDArray[np.uint8]
+    facts: ImageFacts
+    sha256: str
+    display_png: bytes | None
+
+
+class DecodePool:
+    """Decoding processes, one for each film at a time.
+
+    Parameters
+    ----------
+    side_px
+        Side of the network's films.
+    workers
+        Number of processes.
+    formats
+        Formats that are decoded ("PNG", "JPEG", "DICOM", ...); None for all that hilum reads.
+    seconds
+        Time for one film.
+    """
+
+    def __init__(
+        self,
+        *,
+        side_px: int,
+        workers: int,
+        formats: tuple[str, ...] | None = None,
+        seconds: float = DECODE_SECONDS,
+    ) -> None:
+        self._side_px, self._formats, self._seconds = side_px, formats, seconds
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._children: set[_Child] = set()
+        self._closed = False
+        self.deaths = 0
+        """Processes that died or were ended over a film since the start."""
+        for child in [_Child() for _ in range(workers)]:
+            self._children.add(child)
+            self._idle.put(child)
+
+    def decode(self, data: bytes, *, display: bool = False) -> DecodedFilm:
+        """Decode one film.
+
+        Raises
+        ------
+        InputError
+            As `hilum.data.pixel_cache.decode_film`, and `UnsupportedFormat` for a format not among those
+            allowed.
+        DecoderFailed
+            If the process died twice or took longer than it may: the film is not tried again.
+        """
+        request = json.dumps(
+            {"side_px": self._side_px, "display": display, "formats": self._formats}
+        ).encode()
+        for is_last in (False, True):
+            child = self._idle.get()
+            try:
+                head, pixels, png = child.ask(request, data, self._seconds)
+            except (OSError, TimeoutError, ValueError) as error:
+                self._replace(child)
+                if is_last or isinstance(error, TimeoutError):
+                    raise DecoderFailed(
+                        "film: it cannot be decoded within the limits of time and memory."
+                        " Copy or export it again."
+                    ) from error
+                continue
+            self._idle.put(child)
+            return self._read(json.loads(head), pixels, png)
+        raise AssertionError  # the loop returns or raises
+
+    def close(self) -> None:
+        """End all processes."""
+        with self._lock:
+            self._closed = True
+            for child in self._children:
+                child.end()
+            self._children.clear()
+
+    def process_ids(self) -> list[int]:
+        """Return the ids of the processes."""
+        with self._lock:
+            return [child.process.pid for child in self._children]
+
+    def _read(self, head: dict[str, Any], pixels: bytes, png: bytes) -> DecodedFilm:
+        if "error" in head:
+            kind: type[InputError] = getattr(errors, head["error"])
+            raise kind(head["message"])
+        film = np.frombuffer(pixels, np.uint8).reshape(self._side_px, self._side_px)
+        return DecodedFilm(film, ImageFacts(**head["facts"]), head["film_sha256"], png or None)
+
+    def _replace(self, child: "_Child") -> None:
+        """Put a new process in place of a dead one, without making the caller wait for its start."""
+        child.end()
+        with self._lock:
+            self.deaths += 1
+            self._children.discard(child)
+            if self._closed:
+                return
+            fresh = _Child()
+            self._children.add(fresh)
+        self._idle.put(fresh)
+
+
+class _Child:
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hilum.inference.decode_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # decoders write what they find in headers there
+            env={**os.environ, **_QUIET_NUMERICS},
+        )
+        self._is_ready = False
+
+    def ask(self, request: bytes, data: bytes, seconds: float) -> tuple[bytes, bytes, bytes]:
+        """Return head, pixels and PNG.
+
+        Raises
+        ------
+        TimeoutError
+            If the answer does not come in time.
+        OSError
+            If the process is dead.
+        """
+        if not self._is_ready:
+            self._receive(time.monotonic() + _START_SECONDS)
+            self._is_ready = True
+        deadline = time.monotonic() + seconds
+        self._send(deadline, request, data)
+        return self._receive(deadline), self._receive(deadline), self._receive(deadline)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue  # what was still to be flushed has no reader any more
+
+    def _send(self, deadline: float, *parts: bytes) -> None:
+        stdin, _ = self._pipes()
+        os.set_blocking(stdin.fileno(), False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdin, selectors.EVENT_WRITE)
+            for part in (piece for data in parts for piece in (LENGTH.pack(len(data)), data)):
+                left = memoryview(part)
+                while left:
+                    if not selector.select(max(0.0, deadline - time.monotonic())):
+                        raise TimeoutError
+                    left = left[os.write(stdin.fileno(), left[:_CHUNK_BYTES]) :]
+
+    def _receive(self, deadline: float) -> bytes:
+        (length,) = LENGTH.unpack(self._read_exactly(LENGTH.size, deadline))
+        return self._read_exactly(length, deadline)
+
+    def _read_exactly(self, count: int, deadline: float) -> bytes:
+        _, stdout = self._pipes()
+        parts = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while len(parts) < count:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError
+                part = os.read(stdout.fileno(), min(_CHUNK_BYTES, count - len(parts)))
+                if not part:
+                    raise BrokenPipeError
+                parts += part
+        return bytes(parts)
+
+    def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None  # both were asked for
+        assert stdout is not None
+        return stdin, stdout  # type: ignore[return-value]

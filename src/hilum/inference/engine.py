@@ -1,0 +1,280 @@
+"""One model in service: bytes of a film to an answer. Knows nothing about HTTP, users or torch.
+
+A film goes through decoding (a process of its own), the input gate, the network, the gate's look at the
+embedding, and the rules that turn logits into an answer; a map is judged and drawn on demand. Films beyond
+what the machine can work on wait in a bounded queue, and beyond that are refused at once.
+"""
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.config.schema import Preprocessing
+from hilum.domain.errors import EngineFailed, EngineOverloaded, FilmRefused
+from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.thresholds import SELFTEST_TOLERANCE, WAITING_FILMS_PER_WORKER
+from hilum.evaluation.calibration import scale
+from hilum.evaluation.operating_points import Scenario, decide
+from hilum.imaging.lungs import LungFields, estimate_lungs
+from hilum.imaging.placement import place_maps
+from hilum.imaging.radiograph import ImageFacts
+from hilum.imaging.remedies import apply_remedies
+from hilum.inference.answer import Answer, AnswerRules
+from hilum.inference.decoding import DecodedFilm, DecodePool
+from hilum.inference.explanation import Explanation, explain_film
+from hilum.inference.gate import Refusal, make_gate
+from hilum.inference.graphs import Precision, ServedGraph, read_graph
+from hilum.inference.runtime import GraphScores, Runtime, RuntimeName, open_runtime
+
+_ID_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a model is served: `workers` films at once, by default one for each core.
+
+    `formats` are those decoded; None for all that hilum reads. `waiting` films may wait for each worker.
+    """
+
+    runtime: RuntimeName = "auto"
+    precision: Precision = "float32"
+    workers: int = 0
+    waiting: int = WAITING_FILMS_PER_WORKER
+    formats: tuple[str, ...] | None = ("PNG", "JPEG", "DICOM")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What answered: `preprocessing_id` is equal for equal pixels' way into the network."""
+
+    name: str
+    version: str
+    weights_sha256: str
+    preprocessing_id: str
+    runtime: str
+    site: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmAnswer:
+    """Everything known about one film.
+
+    `raw_probabilities` are the softmax at temperature 1, those of `answer` are calibrated. `image_sha256` is
+    of the bytes given, `pixels_sha256` of the network's input. `statistics` are for monitoring.
+    """
+
+    answer: Answer
+    raw_probabilities: dict[str, float]
+    scenarios: dict[str, str]
+    image_sha256: str
+    pixels_sha256: str
+    facts: ImageFacts
+    statistics: dict[str, float]
+    inference_ms: float
+    explanation: Explanation | None
+    film_png: bytes | None
+
+
+class Engine:
+    """A verified model, ready; safe to call from several threads."""
+
+    def __init__(self, model: ServedGraph, runtime: Runtime, settings: EngineSettings) -> None:
+        self.facts: Mapping[str, Any] = model.facts
+        workers = settings.workers or os.cpu_count() or 1
+        preprocessing = Preprocessing(**model.facts["settings"]["preprocessing"])
+        self.identity = ModelIdentity(
+            str(model.facts["name"]),
+            str(model.facts["version"]),
+            str(model.facts["weights_sha256"]),
+            _identify(preprocessing),
+            runtime.name,
+            model.site.name if model.site else None,
+        )
+        self._model, self._runtime, self._preprocessing = model, runtime, preprocessing
+        self._rules = AnswerRules.from_facts(model.facts, model.site)
+        self._gate = make_gate(model.facts, model.site)
+        self._pool = DecodePool(side_px=preprocessing.image_size, workers=workers, formats=settings.formats)
+        self._beside = ThreadPoolExecutor(workers, thread_name_prefix="lungs")
+        self._turns = threading.BoundedSemaphore(workers)
+        self._admission = threading.Lock()
+        self._admitted = 0
+        self._capacity = workers * (1 + settings.waiting)
+        self._mean_seconds = 0.05
+        self._workers = workers
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, site: Path | None = None, settings: EngineSettings | None = None
+    ) -> "Engine":
+        """Read and verify a bundle, open its graph, start decoders, run the self-test.
+
+        Raises
+        ------
+        CheckpointError
+            If the bundle or the site profile is damaged or carries no graph.
+        EngineFailed
+            If it does not answer its self-test films as when it was released.
+        """
+        cv2.setNumThreads(1)  # films are the unit of parallel work; threads inside one wait for each other
+        settings = settings or EngineSettings()
+        model = read_graph(folder, site, precision=settings.precision)
+        side = int(model.facts["settings"]["preprocessing"]["image_size"])
+        engine = cls(model, open_runtime(model.graph, side_px=side, name=settings.runtime), settings)
+        try:
+            engine.self_test()
+        except EngineFailed:
+            engine.close()
+            raise
+        return engine
+
+    @property
+    def waiting(self) -> int:
+        """Films admitted beyond those in work."""
+        return max(0, self._admitted - self._workers)
+
+    @property
+    def decoder_deaths(self) -> int:
+        """Decoding processes that died over a film since the start."""
+        return self._pool.deaths
+
+    def predict(self, data: bytes, *, explain: bool = False, film: bool = False) -> FilmAnswer:
+        """Answer for one film.
+
+        Parameters
+        ----------
+        data
+            The whole file.
+        explain
+            Whether its map is wanted.
+        film
+            Whether the film as displayed is wanted, PNG.
+
+        Raises
+        ------
+        InputError
+            If it cannot be decoded (`UnreadableImage`, `UnsupportedFormat`, `UnsuitableImage`), or the input
+            gate has something against it (`FilmRefused`).
+        EngineOverloaded
+            If too many films wait.
+        EngineFailed
+            If the network raises or gives something that is no number.
+        DecoderFailed
+            If decoding died or took too long.
+        """
+        with self._turn():
+            start = time.perf_counter()
+            decoded = self._pool.decode(data, display=film)
+            answer = self._answer(decoded, explain=explain)
+            taken = time.perf_counter() - start
+            self._mean_seconds += (taken - self._mean_seconds) / 16  # a running mean, for Retry-After
+            return replace(answer, inference_ms=1000 * taken)
+
+    def self_test(self) -> None:
+        """Score the films that the bundle carries and compare.
+
+        Raises
+        ------
+        EngineFailed
+            If a logit differs by more than `SELFTEST_TOLERANCE` from what it was at release.
+        """
+        expected = self._model.selftest_logits
+        scores = self._runtime.run(apply_remedies(self._model.selftest_films, self._preprocessing))
+        difference = float(np.abs(scores.logits - expected).max())
+        if not difference <= SELFTEST_TOLERANCE:
+            raise EngineFailed(
+                f"{self.identity.name}: a self-test logit differs by {difference:.3g}; at most"
+                f" {SELFTEST_TOLERANCE:g} is allowed. Model or runtime is damaged: use another version."
+            )
+
+    def process_ids(self) -> list[int]:
+        """Return the ids of the decoding processes."""
+        return self._pool.process_ids()
+
+    def close(self) -> None:
+        """End the decoders; answers under way fail."""
+        self._beside.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._admission:
+            if self._admitted >= self._capacity:
+                wait = self._admitted * self._mean_seconds / self._workers
+                raise EngineOverloaded(self.waiting, max(1, round(wait)))
+            self._admitted += 1
+        try:
+            with self._turns:
+                yield
+        finally:
+            with self._admission:
+                self._admitted -= 1
+
+    def _answer(self, decoded: DecodedFilm, *, explain: bool) -> FilmAnswer:
+        film = decoded.pixels
+        _refuse(self._gate.judge_pixels(film) if self._gate else None)
+        lungs = self._beside.submit(estimate_lungs, film) if explain else None  # while the network runs
+        scores = self._score(film)
+        _refuse(self._gate.judge_embedding(scores.embedding[0]) if self._gate else None)
+        (answer,) = self._rules.answer(scores.logits, scores.embedding)
+        explanation = None
+        if lungs is not None:
+            explanation = self._explain(answer, scores, film, lungs.result())
+        row = np.array([[answer.probabilities[name] for name in CLASS_NAMES]])
+        raw = scale(scores.logits.astype(np.float64), 1.0)[0]
+        return FilmAnswer(
+            answer,
+            {name: float(value) for name, value in zip(CLASS_NAMES, raw, strict=True)},
+            {str(scenario): str(decide(row, scenario)[0]) for scenario in Scenario},
+            decoded.sha256,
+            hashlib.sha256(film.tobytes()).hexdigest(),
+            decoded.facts,
+            _describe(film, decoded.facts),
+            0.0,
+            explanation,
+            decoded.display_png,
+        )
+
+    def _score(self, film: NDArray[np.uint8]) -> GraphScores:
+        scores = self._runtime.run(apply_remedies(film[None], self._preprocessing))
+        return GraphScores(
+            scores.logits, scores.embedding, place_maps(scores.cam, film[None], self._preprocessing)
+        )
+
+    def _explain(
+        self, answer: Answer, scores: GraphScores, film: NDArray[np.uint8], lungs: LungFields
+    ) -> Explanation:
+        cam = scores.cam[0, CLASS_NAMES.index(answer.decision)]
+        record = self.facts.get("explanations")
+        return explain_film(record, cam, film, answer.decision, lungs=lungs)
+
+
+def _refuse(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise FilmRefused(refusal.code, refusal.sentence, refusal.fix)
+
+
+def _describe(film: NDArray[np.uint8], facts: ImageFacts) -> dict[str, float]:
+    return {
+        "mean_grey": float(film.mean()),
+        "deviation_grey": float(film.std()),
+        "aspect": facts.width / facts.height,
+        "width_px": facts.width,
+        "height_px": facts.height,
+    }
+
+
+def _identify(preprocessing: Preprocessing) -> str:
+    text = json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
