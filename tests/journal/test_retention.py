@@ -129,7 +129,9 @@ def test_feedback_loses_its_user_too(journal: Journal, clock: FakeClock):
         datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
     ],
 )
-def test_days_are_24_hours_over_leap_days_and_year_ends(journal: Journal, clock: FakeClock, recorded: datetime):
+def test_days_are_24_hours_over_leap_days_and_year_ends(
+    journal: Journal, clock: FakeClock, recorded: datetime
+):
     clock.now = recorded
     journal.append(make_event(1))
     for number in range(9):

@@ -100,7 +100,7 @@ def retention(
     print(f"{outcome.anonymised} anonymised, {outcome.purged} purged")
     if outcome.held_up_by is not None:
         print(
-            f"record {outcome.held_up_by} is ahead of its time and holds up others: check the clock, --confirm"
+            f"record {outcome.held_up_by} is ahead of its time and holds up others: see the clock, --confirm"
         )
 
 

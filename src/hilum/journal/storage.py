@@ -61,7 +61,7 @@ class Storage:
         Raises
         ------
         ConfigError
-            The URL is of neither kind, there is no database and must be one, or the database was made by a newer hilum.
+            The URL is of neither kind, there is no database and must be one, or a newer hilum made it.
         JournalUnavailable
             The database does not answer.
         """
