@@ -10,18 +10,21 @@ import { counted } from "./format.js";
  */
 export async function showBanners(place, { api }) {
   const [info, health] = await Promise.all([api.get("model/info").catch(() => null), readHealth()]);
+  /** The reader may have folded the list. */
+  const isOpen = place.querySelector("details")?.open ?? true;
   const banners = [];
   if (health?.lockdown) {
     banners.push(warn("The service is locked down: no film is answered until an administrator releases it."));
   }
   if (info?.fallback || health?.fallback) {
     const name = info ? ` (${info.name})` : "";
-    banners.push(warn(`The production model failed. The version before it${name} answers; alarms were raised.`));
+    const why = info?.reason ?? health?.reason;
+    banners.push(warn(`The production model failed. The version before it${name} answers.${why ? ` Reason: ${why}.` : ""}`));
   }
   if (health?.status === "unavailable" && !health.lockdown) {
     banners.push(warn("The service cannot answer films at the moment."));
   }
-  if (info?.known_failures?.length) banners.push(listFailures(info));
+  if (info?.known_failures?.length) banners.push(listFailures(info, isOpen));
   place.replaceChildren(...banners);
 }
 
@@ -30,8 +33,11 @@ function warn(sentence) {
   return make("p", { class: "banner attend", role: "status", text: sentence });
 }
 
-/** @param {import("./types.js").ModelInfo} info */
-function listFailures(info) {
+/**
+ * @param {import("./types.js").ModelInfo} info
+ * @param {boolean} isOpen
+ */
+function listFailures(info, isOpen) {
   const summary = make(
     "summary",
     {},
@@ -39,5 +45,5 @@ function listFailures(info) {
     make("span", { class: "model-name", text: info.name }),
   );
   const items = info.known_failures.map((text) => make("li", { text }));
-  return make("details", { class: "banner attend failures", open: true }, summary, make("ul", {}, ...items));
+  return make("details", { class: "banner attend failures", open: isOpen }, summary, make("ul", {}, ...items));
 }

@@ -9,8 +9,8 @@ import { find, make, makeCopyButton } from "./element.js";
  * @returns {Promise<string | null>} the reason ("" where none was asked for), or null when it was cancelled
  */
 export function ask({ title, text, action, reason = false }) {
-  const field = /** @type {HTMLTextAreaElement} */ (
-    make("textarea", { id: "dialog-reason", rows: "3", required: true, maxlength: "500" })
+  const field = /** @type {HTMLInputElement} */ (
+    make("input", { id: "dialog-reason", type: "text", required: true, maxlength: "200", autocomplete: "off" })
   );
   const cancel = make("button", { type: "button", text: "Cancel" });
   const form = make(

@@ -26,6 +26,8 @@ export function showFilms(session, place) {
   /** @type {import("./queue.js").QueuedFilm | null} */
   let selected = null;
   let chosenByHand = false;
+  /** Which model answered last, or why none did: news for the banners. */
+  let serviceState = "";
 
   const select = (/** @type {import("./queue.js").QueuedFilm} */ film) => {
     selected = film;
@@ -60,6 +62,11 @@ export function showFilms(session, place) {
     if (film === selected) select(film);
     else if (selected === null || (!chosenByHand && !selected.answer && film.answer)) select(film);
     if (!film.isOpen) announceFilm(film, queue.films);
+    const state = film.answer ? `${film.answer.model.name} ${film.answer.model.fallback}` : film.problem?.status === 503 ? film.problem.code : "";
+    if (state && state !== serviceState) {
+      serviceState = state;
+      void session.refresh();
+    }
     updateProgress();
   });
 

@@ -4,6 +4,8 @@ import { ask, showKeyOnce } from "./dialog.js";
 import { announce, make, say } from "./element.js";
 import { utc } from "./format.js";
 
+const OVERLAP_HOURS = 24;
+
 /**
  * @param {import("./session.js").Session} session
  * @param {HTMLElement} place
@@ -30,10 +32,10 @@ export function showKeys({ api, identity }, place) {
     }
   };
   const rotate = async (/** @type {import("./types.js").AccessKey} */ key) => {
-    const text = `“${key.label ?? key.id}” gets a new secret. The old one goes on for a while, so that nobody is locked out.`;
+    const text = `“${key.label ?? key.id}” gets a new secret. The old one goes on for ${OVERLAP_HOURS} hours, so that nobody is locked out.`;
     if ((await ask({ title: "Rotate this key?", text, action: "Rotate" })) === null) return;
     await act(async () => {
-      const made = await api.call("POST", `admin/keys/${encodeURIComponent(key.id)}/rotate`);
+      const made = await api.call("POST", `admin/keys/${encodeURIComponent(key.id)}/rotate`, { body: { overlap_hours: OVERLAP_HOURS } });
       await showKeyOnce(made.key);
     });
   };

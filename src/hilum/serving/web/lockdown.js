@@ -16,13 +16,15 @@ const REASONS = [
  * @param {import("./session.js").Session} session
  * @param {HTMLElement} place
  */
-export function showLockdown({ api }, place) {
+export function showLockdown(session, place) {
+  const { api, identity } = session;
   const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
   part("lockdown-reason").append(...REASONS.map(([value, text]) => make("option", { value, text })));
 
   const load = async () => {
     const state = await api.get("admin/lockdown");
-    const isOn = Boolean(state.on ?? state.lockdown ?? state.active);
+    const isOn = state.on;
+    const isOwn = state.by === identity.user_id;
     /** @type {[string, string][]} */
     const facts = [["State", isOn ? "■ Locked down" : "○ Open"]];
     if (isOn) facts.push(["Reason", state.reason_code ?? ""], ["By", state.by ?? ""], ["Since (UTC)", utc(state.at)]);
@@ -30,7 +32,8 @@ export function showLockdown({ api }, place) {
       ...facts.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]),
     );
     part("lockdown-form").hidden = isOn;
-    part("release").hidden = !isOn;
+    part("release").hidden = !isOn || isOwn;
+    part("lockdown-own").hidden = !isOn || !isOwn;
   };
   const act = async (/** @type {() => Promise<void>} */ action) => {
     say(part("lockdown-error"), null);
@@ -49,6 +52,7 @@ export function showLockdown({ api }, place) {
     await act(async () => {
       await api.call("POST", "admin/lockdown", { body: { reason_code: part("lockdown-reason").value } });
       announce("The service is locked down.", { urgent: true });
+      void session.refresh();
     });
   });
   part("release").addEventListener("click", async () => {
@@ -57,6 +61,7 @@ export function showLockdown({ api }, place) {
     await act(async () => {
       await api.call("DELETE", "admin/lockdown");
       announce("The lockdown is released.");
+      void session.refresh();
     });
   });
   void act(async () => {});

@@ -66,7 +66,8 @@ function enter(current) {
   find("views").hidden = allowed.length < 2;
   find("who").hidden = false;
   find("log-out").hidden = false;
-  void showBanners(find("banners"), current);
+  current.refresh = () => showBanners(find("banners"), current);
+  void current.refresh();
   announce(`Logged in as ${role}.`);
   showView();
 }

@@ -11,6 +11,7 @@ const STORED_AS = "hilum-key";
  * @typedef {object} Session
  * @property {Api} api
  * @property {import("./types.js").Identity} identity
+ * @property {() => Promise<void>} refresh  read again what the banners say
  */
 
 /**
@@ -23,7 +24,7 @@ export async function openSession(key, { keep, onEnd }) {
   const api = new Api(key, onEnd);
   const identity = await api.get("whoami");
   if (keep) sessionStorage.setItem(STORED_AS, key);
-  return { api, identity };
+  return { api, identity, refresh: async () => {} };
 }
 
 /** @returns {string | null} */

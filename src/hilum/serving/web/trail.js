@@ -23,9 +23,8 @@ export function showTrail({ api }, place) {
     try {
       const query = { after, limit: PAGE_RECORDS, ...(request && { request_id: request }) };
       const { records, next_after: nextAfter } = await api.get("audit", query);
-      // A full page may be the last one: the next is then empty.
-      next = records.length === PAGE_RECORDS ? nextAfter ?? null : null;
-      part("trail-rows").replaceChildren(...records.map(makeRow));
+      next = records.length ? nextAfter : null;
+      part("trail-rows").replaceChildren(...records.map((/** @type {import("./types.js").AuditRecord} */ one) => makeRow(one, showRequest)));
       const which = records.length ? `: ${records[0].seq} to ${records.at(-1).seq}` : "";
       part("trail-caption").textContent = `${counted(records.length, "record")}${which}${request ? " of one request" : ""}`;
     } catch (problem) {
@@ -39,6 +38,12 @@ export function showTrail({ api }, place) {
     request = part("trail-request").value.trim();
     starts = [Math.max(0, Math.trunc(Number(part("trail-after").value)) || 0)];
     void load();
+  };
+  const showRequest = (/** @type {string} */ id) => {
+    part("trail-request").value = id;
+    part("trail-after").value = "";
+    begin();
+    part("trail-request").focus();
   };
   part("trail-filter").addEventListener("submit", begin);
   part("trail-filter").addEventListener("reset", () => window.setTimeout(begin));
@@ -77,26 +82,29 @@ async function verify(api, button, verdict) {
   }
 }
 
-/** @param {import("./types.js").AuditRecord} record */
-function makeRow(record) {
-  const status = record.code ? `${record.status} ${record.code}` : String(record.status);
-  const cells = [
-    [utc(record.timestamp)],
-    [record.kind],
-    [record.endpoint, "mono"],
-    [status, "number"],
-    [record.user_id ?? "none"],
-    [record.ip_address ?? "none", "mono"],
-    [record.prediction ?? ""],
-    [record.confidence === null ? "" : percent(record.confidence), "number"],
-    [record.inference_time_ms === null ? "" : short(record.inference_time_ms), "number"],
-    [record.model_version ?? "", "mono"],
-    [record.request_id, "mono"],
-  ];
+/**
+ * @param {import("./types.js").AuditRecord} record
+ * @param {(id: string) => void} onRequest
+ */
+function makeRow(record, onRequest) {
+  const id = record.request_id;
+  const filter = make("button", { type: "button", class: "link mono", text: id, "aria-label": `Show request ${id} only`, click: () => onRequest(id) });
+  const model = record.model_version ? make("span", { class: "under mono", text: record.model_version }) : null;
+  const cell = (/** @type {string} */ text, /** @type {string | null} */ kind = null) => make("td", { class: kind, text });
+  const hasNumber = record.confidence !== null && record.confidence !== undefined;
+  const hasTime = record.inference_time_ms !== null && record.inference_time_ms !== undefined;
   return make(
     "tr",
     {},
     make("th", { scope: "row", class: "number", text: record.seq }),
-    ...cells.map(([text, kind]) => make("td", { class: kind, text })),
+    make("td", {}, utc(record.timestamp), filter),
+    cell(record.kind),
+    cell(record.endpoint, "mono"),
+    cell(record.code ? `${record.status} ${record.code}` : String(record.status), "number"),
+    cell(record.user_id ?? "none", "mono"),
+    cell(record.ip_address ?? "none", "mono"),
+    make("td", {}, record.prediction ?? "", model),
+    cell(hasNumber ? percent(record.confidence) : "", "number"),
+    cell(hasTime ? short(record.inference_time_ms) : "", "number"),
   );
 }

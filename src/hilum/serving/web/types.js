@@ -14,6 +14,7 @@
  * @property {string} version
  * @property {string[]} classes
  * @property {boolean} fallback
+ * @property {string | null} reason  of the fallback
  * @property {string[]} known_failures
  * @property {string[]} referral_rules
  * @property {string} notice

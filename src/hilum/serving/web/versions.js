@@ -7,7 +7,8 @@ import { announce, make, say } from "./element.js";
  * @param {import("./session.js").Session} session
  * @param {HTMLElement} place
  */
-export function showVersions({ api }, place) {
+export function showVersions(session, place) {
+  const { api } = session;
   const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
 
   const load = async () => {
@@ -31,8 +32,10 @@ export function showVersions({ api }, place) {
     const reason = await ask({ title: "Promote this version?", text, action: "Promote", reason: true });
     if (reason === null) return;
     await act(async () => {
-      await api.call("POST", "admin/models/promote", { body: { name: model.name, reason } });
+      const { promoted, reasons } = await api.call("POST", "admin/models/promote", { body: { name: model.name, reason } });
+      if (promoted === false) throw new Error(`${model.name} was not promoted. ${reasons.join(" ")}`);
       announce(`${model.name} is in production.`);
+      void session.refresh();
     });
   };
   part("roll-back").addEventListener("click", async () => {
@@ -42,6 +45,7 @@ export function showVersions({ api }, place) {
     await act(async () => {
       await api.call("POST", "admin/models/rollback", { body: { reason } });
       announce("Rolled back.");
+      void session.refresh();
     });
   });
   void act(async () => {});

@@ -228,7 +228,8 @@ export class Viewer {
     value("level", String(Math.round(this.#level)));
     value("width", String(Math.round(this.#width)));
     value("zoom", `${Math.round(100 * this.#zoom)} %`);
-    value("heat", !hasHeat ? "none" : this.#isHeatOn ? `${this.#part("heat").value} %` : "hidden");
+    const isWithheld = Boolean(this.#film?.answer?.explanation?.withheld);
+    value("heat", !hasHeat ? (isWithheld ? "withheld" : "none") : this.#isHeatOn ? `${this.#part("heat").value} %` : "hidden");
     this.#part("heat").disabled = !hasHeat;
     const window = `W ${Math.round(this.#width)}  L ${Math.round(this.#level)}  ${Math.round(100 * this.#zoom)} %`;
     this.#part("corner-window").textContent = this.#image ? `${window}${this.#isInverted ? "  inverted" : ""}${probed}` : "";
@@ -241,7 +242,7 @@ export class Viewer {
     this.#canvas.setAttribute("aria-label", text);
     this.#part("corner-film").textContent = this.#film && image ? `${this.#film.number}  ${this.#film.name}` : "";
     this.#part("corner-model").textContent = answer
-      ? `${answer.prediction} ${percent(answer.confidence)}\n${answer.model.name}`
+      ? `${answer.prediction} ${percent(answer.confidence)}\n${answer.model.name}${answer.explanation?.withheld ? "\nheat withheld" : ""}`
       : image
         ? "not classified\nthe file as chosen"
         : "";

@@ -1,0 +1,457 @@
+"""A service that says what it is told, for the tests of the page: `python -m tests.e2e.stub_api`.
+
+Serves the real page with the real policy, and answers in the shapes of the real service. A film asks for a
+behaviour with `stub:<name>` after its last byte, where decoders look no more: normal, withheld, refused,
+damaged, limited, overload, slow, foreign, lockdown, expired, hostile. `GET /stub/seen` tells what arrived.
+"""
+
+import asyncio
+import base64
+import hashlib
+import socket
+import sys
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import hilum.serving
+
+WEB = Path(hilum.serving.__file__).parent / "web"
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'"
+)
+NOTICE = "Research software. Not a medical device, not for diagnosis: a qualified reader decides."
+MODEL = "tf_efficientnet_lite0_v1.0.0_20261124"
+CLASSES = ("Normal", "Pneumonia", "Tuberculosis")
+KEYS = {
+    "hilum_clin.secret": {"user_id": "clin", "role": "clinician", "label": "reading room 2"},
+    "hilum_audi.secret": {"user_id": "audi", "role": "auditor", "label": "quality office"},
+    "hilum_admi.secret": {"user_id": "admi", "role": "admin", "label": "imaging IT"},
+}
+FAILURES = [
+    "external: 8 of 201 Tuberculosis films from sakha_tb were called Tuberculosis (sensitivity 4.0 %, 95 % CI"
+    " 1.5–6.7 %).",
+    "external: Prediction sets miss Tuberculosis in 186 of 201 films, more than chance allows after a promise of"
+    " 10 %.",
+]
+CONFOUNDED = (
+    "Sick rather than normal is what the films support; whether it is Pneumonia or Tuberculosis is not supported:"
+    " in training the two never came from one source."
+)
+MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+EXPIRES = "2027-02-21T09:00:00Z"
+BUSY_TIMES = 2
+
+
+class Seen:
+    """What arrived, and what was changed."""
+
+    def __init__(self) -> None:
+        self.uploads: list[dict[str, Any]] = []
+        self.feedback: list[dict[str, Any]] = []
+        self.admin: list[dict[str, Any]] = []
+        self.attempts: Counter[str] = Counter()
+        self.running = self.most_running = 0
+        self.lockdown = False
+        self.active = MODEL
+        self.keys = [{"id": value["user_id"], **value, "expires_at": EXPIRES} for value in KEYS.values()]
+
+
+seen = Seen()
+
+
+def problem(status: int, code: str, detail: str, fix: str | None = None, **headers: str) -> JSONResponse:
+    body = {"type": f"about:blank#{code}", "title": code, "status": status, "code": code, "detail": detail}
+    body |= {"request_id": str(uuid.uuid4())} | ({"fix": fix} if fix else {})
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+class Headers:
+    """The headers of the real service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"content-security-policy", POLICY.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"cache-control", b"no-store"),
+                ]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def who(request: Request, *roles: str) -> dict[str, str] | JSONResponse:
+    key = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if key not in KEYS:
+        return problem(401, "unauthenticated", "The key is not known.")
+    if roles and KEYS[key]["role"] not in roles:
+        return problem(403, "forbidden", "The role of this key may not do this.")
+    return KEYS[key]
+
+
+def _heat() -> np.ndarray:
+    rows, columns = np.mgrid[0:7, 0:7]
+    blobs = np.exp(-((rows - 1.6) ** 2 + (columns - 1.7) ** 2) / 1.3)
+    blobs += 0.45 * np.exp(-((rows - 1.9) ** 2 + (columns - 4.4) ** 2) / 0.8)
+    return np.where(blobs < 0.04, 0, 1.2 * blobs / blobs.max())
+
+
+def _heatmap_png(heat: np.ndarray, side: int = 224) -> str:
+    import matplotlib
+
+    large = cv2.resize(heat, (side, side), interpolation=cv2.INTER_LINEAR) / heat.max()
+    colours = np.asarray(matplotlib.colormaps["plasma"](large))
+    colours[..., 3] = 0.62 * np.sqrt(large)
+    return _png((255 * colours[..., [2, 1, 0, 3]]).astype(np.uint8))
+
+
+def _png(pixels: np.ndarray) -> str:
+    return base64.b64encode(cv2.imencode(".png", pixels)[1].tobytes()).decode()
+
+
+def answer(data: bytes, behaviour: str) -> dict[str, Any]:
+    film = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    height, width = film.shape
+    is_normal = behaviour in {"normal", "withheld"}
+    called = "Normal" if is_normal else "Tuberculosis"
+    shares = (0.897, 0.053, 0.05) if is_normal else (0.0503, 0.0281, 0.9216)
+    heat = _heat()
+    reasons = [
+        {
+            "code": "not-ruled-out",
+            "sentence": "To miss at most 7.2 % of Tuberculosis (95 % confidence), 13 % of films like the"
+            " validation films go to a reader; less cannot be promised on 40 validation film(s) with it, that"
+            " takes 59.",
+        },
+        {
+            "code": "not-ruled-out",
+            "sentence": "To miss at most 5.0 % of any disease (95 % confidence), 67 % of films like the"
+            " validation films go to a reader.",
+        },
+    ]
+    explanation = {
+        "finding": called,
+        "withheld": None,
+        "notes": [],
+        "heat": heat.tolist(),
+        "heat_max": float(heat.max()),
+        "overlay_png": None,
+        "heatmap_png": _heatmap_png(heat),
+        "inside_lungs": 0.614,
+        "lung_area": 0.298,
+        "zones": {
+            **{"upper": 0.55, "middle": 0.29, "lower": 0.16, "right": 0.68, "left": 0.32},
+            **{"upper_area": 0.27, "middle_area": 0.38, "lower_area": 0.35},
+        },
+        "agrees_with_table_26": None if is_normal else True,
+    }
+    if behaviour == "withheld":
+        explanation |= {
+            "withheld": "25% of the heat lies inside the lungs, which fill 27% of the film: an even map would"
+            " hold as much",
+            **dict.fromkeys(
+                ("heat", "heat_max", "overlay_png", "heatmap_png", "zones", "agrees_with_table_26")
+            ),
+        }
+    digest = hashlib.sha256(b"another" if behaviour == "foreign" else data).hexdigest()
+    return {
+        "request_id": str(uuid.uuid4()),
+        "image_sha256": digest,
+        "pixels_sha256": digest,
+        "model": {
+            **{"name": MODEL, "version": "1.0.0", "preprocessing_id": "3f0a9c41d2be", "site": None},
+            "fallback": False,
+        },
+        "prediction": called,
+        "confidence": max(shares),
+        "probabilities": dict(zip(CLASSES, shares, strict=True)),
+        "raw_probabilities": dict(zip(CLASSES, (0.1702, 0.11, 0.7198), strict=True)),
+        "scenarios": dict.fromkeys(("screening", "balanced", "confirmation"), called),
+        "thresholds": {
+            "screening": {"Pneumonia": 0.3, "Tuberculosis": 0.3},
+            "balanced": None,
+            "confirmation": {"Pneumonia": 0.7, "Tuberculosis": 0.7},
+        },
+        "prediction_set": [called],
+        "referral": {"to_reader": not is_normal, "reasons": [] if is_normal else reasons},
+        "notes": [MARKUP] if behaviour == "hostile" else [] if is_normal else [CONFOUNDED],
+        "image": {"format": "PNG", "width": width, "height": height, "bits": 8},
+        "inference_time_ms": 21.43,
+        "notice": NOTICE,
+        "explanation": explanation,
+        "film_png": _png(film),
+    }
+
+
+async def explain(request: Request) -> Response:
+    caller = who(request, "clinician", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    seen.running += 1
+    seen.most_running = max(seen.most_running, seen.running)
+    try:
+        raw = await request.body()
+        async with request.form() as form:
+            upload = form["file"]
+            assert not isinstance(upload, str)
+            data = await upload.read()
+            seen.uploads.append(
+                {
+                    "filename": upload.filename,
+                    "content_type": upload.content_type,
+                    "query": str(request.url.query),
+                    "body_head": raw[:300].decode("latin-1"),
+                    "headers": dict(request.headers),
+                    "role": caller["role"],
+                }
+            )
+        return await _behave(data)
+    finally:
+        seen.running -= 1
+
+
+async def _behave(data: bytes) -> Response:
+    behaviour = data.rpartition(b"stub:")[2].decode() if b"stub:" in data[-40:] else ""
+    digest = hashlib.sha256(data).hexdigest()
+    seen.attempts[digest] += 1
+    await asyncio.sleep(3.0 if behaviour == "slow" else 0.15)
+    if behaviour in {"limited", "overload"} and seen.attempts[digest] <= BUSY_TIMES:
+        if behaviour == "limited":
+            detail = "This key may ask 100 times a minute."
+            return problem(429, "rate_limited", detail, **{"Retry-After": "1"})
+        return problem(503, "overload", "Too many films wait.", **{"Retry-After": "1"})
+    if behaviour == "refused":
+        return problem(
+            422,
+            "inverted",
+            "Black and white seem to be exchanged: air is bright.",
+            "Invert the grey values, or state MONOCHROME1 in the DICOM header.",
+        )
+    if behaviour == "damaged":
+        return problem(422, "image_damaged", "The image is cut off or damaged.", "Export it again.")
+    if behaviour == "lockdown" or seen.lockdown:
+        return problem(503, "lockdown", "The service is locked down.", **{"Retry-After": "60"})
+    if behaviour == "expired":
+        return problem(401, "unauthenticated", "The key has expired.")
+    if behaviour == "broken":
+        return problem(500, "internal", "Something failed here.")
+    return JSONResponse(answer(data, behaviour))
+
+
+async def whoami(request: Request) -> Response:
+    caller = who(request)
+    return caller if isinstance(caller, JSONResponse) else JSONResponse({**caller, "expires_at": EXPIRES})
+
+
+async def model_info(request: Request) -> Response:
+    caller = who(request)
+    if isinstance(caller, JSONResponse):
+        return caller
+    shown = {name: {"shown": True, "reason": None} for name in CLASSES}
+    return JSONResponse(
+        {
+            **{"name": MODEL, "version": "1.0.0", "architecture": "tf_efficientnet_lite0"},
+            **{"classes": list(CLASSES), "fallback": False, "known_failures": FAILURES, "notice": NOTICE},
+            **{"explanations": shown, "referral_rules": []},
+        }
+    )
+
+
+async def feedback(request: Request) -> Response:
+    caller = who(request, "clinician", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    body = await request.json()
+    seen.feedback.append({**body, "idempotency_key": request.headers.get("idempotency-key")})
+    return JSONResponse({"feedback_id": str(uuid.uuid4()), "queued_for_review": True}, 201)
+
+
+def _records() -> list[dict[str, Any]]:
+    kinds = ("explain", "explain", "denied", "feedback", "model")
+    return [
+        {
+            **{"seq": seq, "timestamp": f"2026-11-24T0{seq // 60 % 10}:{seq % 60:02d}:07Z", "hash": "0" * 64},
+            **{"kind": kinds[seq % 5], "endpoint": "/predict/explain", "user_id": "clin", "facts": {}},
+            **{"ip_address": "192.168.1.0", "status": 403 if seq % 5 == 2 else 200},
+            **{"code": "forbidden" if seq % 5 == 2 else None, "model_version": MODEL},
+            **{"request_id": str(uuid.UUID(int=seq, version=4)), "inference_time_ms": 20.0 + seq % 7},
+            **(
+                {"prediction": CLASSES[seq % 3], "confidence": 0.9 - seq % 7 / 20}
+                if seq % 5 < 2
+                else {"prediction": None, "confidence": None}
+            ),
+        }
+        for seq in range(1, 121)
+    ]
+
+
+async def audit(request: Request) -> Response:
+    caller = who(request, "auditor", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    after, limit = int(request.query_params.get("after", 0)), int(request.query_params.get("limit", 100))
+    wanted = request.query_params.get("request_id")
+    records = [one for one in _records() if one["seq"] > after and wanted in {None, one["request_id"]}][
+        :limit
+    ]
+    is_last = not records or records[-1]["seq"] == len(_records()) or wanted is not None
+    return JSONResponse({"records": records, "next_after": None if is_last else records[-1]["seq"]})
+
+
+async def verify(request: Request) -> Response:
+    caller = who(request, "auditor", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    if seen.lockdown:
+        return JSONResponse(
+            {"ok": False, "records": 120, "first_bad": 17, "reason": "its hash does not follow"}
+        )
+    return JSONResponse({"ok": True, "records": 120, "first_bad": None, "reason": None})
+
+
+async def models(request: Request) -> Response:
+    caller = who(request, "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    if request.method == "POST":
+        body = await request.json()
+        seen.admin.append({"path": request.url.path, **body})
+        if "rollback" in request.url.path:
+            seen.active = "tf_efficientnet_lite0_v0.2.0_20261123"
+        elif "v0.1.0" in body["name"]:
+            reasons = ["Its macro AUROC is lower."]
+            return JSONResponse({"promoted": False, "name": seen.active, "reasons": reasons})
+        else:
+            seen.active = body["name"]
+        return JSONResponse({"promoted": True, "name": seen.active, "reasons": []})
+    rows = (
+        (MODEL, "1.0.0", True, None),
+        ("tf_efficientnet_lite0_v0.2.0_20261123", "0.2.0", True, None),
+        ("tf_efficientnet_lite0_v0.1.0_20261101", "0.1.0", True, None),
+        ("tf_efficientnet_lite0_v0.0.9_20261020", "0.0.9", False, "SHA256SUMS does not match weights"),
+    )
+    return JSONResponse(
+        [
+            {
+                **{"name": name, "version": version, "ok": ok, "reason": reason},
+                "active": name == seen.active,
+                "aliases": ["production"] if name == seen.active else [],
+            }
+            for name, version, ok, reason in rows
+        ]
+    )
+
+
+async def keys(request: Request) -> Response:
+    caller = who(request, "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    key_id = request.path_params.get("id", "")
+    made = {"id": "new1", "key": "hilum_new1.Zm9yIHRlc3RzIG9ubHksIG5vdCBhIHNlY3JldA", "expires_at": EXPIRES}
+    if request.method == "GET":
+        return JSONResponse(seen.keys)
+    seen.admin.append({"path": request.url.path, "method": request.method})
+    if request.method == "DELETE":
+        seen.keys = [
+            {**key, "revoked_at": "2026-11-24T00:00:00Z"} if key["id"] == key_id else key for key in seen.keys
+        ]
+        return Response(status_code=204)
+    if key_id:
+        return JSONResponse({**made, "id": key_id}, 201)
+    body = await request.json()
+    seen.admin[-1] |= body
+    public = {"id": "new1", "label": body["label"], "role": body["role"], "expires_at": EXPIRES}
+    seen.keys.append({"user_id": "new1", **public})
+    return JSONResponse({**made, **public}, 201)
+
+
+async def lockdown(request: Request) -> Response:
+    caller = who(request, "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    if request.method != "GET":
+        seen.lockdown = request.method == "POST"
+        seen.admin.append({"path": request.url.path, "method": request.method})
+    facts = {"reason_code": "drill", "by": "admi", "at": "2026-11-24T00:00:00Z"} if seen.lockdown else {}
+    return JSONResponse({"on": seen.lockdown, **facts})
+
+
+async def health(_: Request) -> Response:
+    return JSONResponse({"status": "ok", "model": MODEL, "fallback": False, "lockdown": seen.lockdown})
+
+
+async def tell(_: Request) -> Response:
+    return JSONResponse(
+        {
+            "uploads": seen.uploads,
+            "feedback": seen.feedback,
+            "admin": seen.admin,
+            "most_running": seen.most_running,
+        }
+    )
+
+
+async def page(_: Request) -> Response:
+    return FileResponse(WEB / "index.html")
+
+
+async def icon(_: Request) -> Response:
+    return FileResponse(WEB / "icon.svg")
+
+
+app = Starlette(
+    routes=[
+        Route("/", page),
+        Mount("/static", StaticFiles(directory=WEB)),
+        Route("/favicon.ico", icon),
+        Route("/health", health),
+        Route("/whoami", whoami),
+        Route("/model/info", model_info),
+        Route("/predict/explain", explain, methods=["POST"]),
+        Route("/feedback", feedback, methods=["POST"]),
+        Route("/audit", audit),
+        Route("/audit/verify", verify),
+        Route("/admin/models", models),
+        Route("/admin/models/promote", models, methods=["POST"]),
+        Route("/admin/models/rollback", models, methods=["POST"]),
+        Route("/admin/keys", keys, methods=["GET", "POST"]),
+        Route("/admin/keys/{id}", keys, methods=["DELETE"]),
+        Route("/admin/keys/{id}/rotate", keys, methods=["POST"]),
+        Route("/admin/lockdown", lockdown, methods=["GET", "POST", "DELETE"]),
+        Route("/stub/seen", tell),
+    ],
+    middleware=[Middleware(Headers)],
+)
+
+
+def main() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        sys.stderr.write(f"listening on http://127.0.0.1:{listener.getsockname()[1]}\n")
+        sys.stderr.flush()
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])
+
+
+if __name__ == "__main__":
+    main()
