@@ -1,4 +1,4 @@
-"""Commands of the registry: list, show, promote, rollback, verify, prune, keygen."""
+"""Commands of the registry: list, show, promote, rollback, verify, prune, keygen, publish."""
 
 import getpass
 import json
@@ -64,6 +64,9 @@ def promote(
     override: Annotated[
         str | None, typer.Option(help="Promote although a gate refuses, and why; kept in the history.")
     ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(help="Private key for the override, where signatures are required.")
+    ] = None,
     registry: RegistryOption = REGISTRY,
     public_key: KeyOption = None,
     as_json: JsonOption = False,
@@ -72,7 +75,9 @@ def promote(
     from hilum.registry.store import ModelStore
 
     store = ModelStore(registry, public_key=public_key)
-    result = store.promote(name, by=by or getpass.getuser(), reason=reason, override=override)
+    result = store.promote(
+        name, by=by or getpass.getuser(), reason=reason, override=override, override_key=sign
+    )
     print(json.dumps(asdict(result), indent=2)) if as_json else _print_promotion(result)
     if not result.promoted:
         raise typer.Exit(1)
@@ -146,6 +151,25 @@ def keygen(
         print(f"private key: {private}  (keep it secret and off the servers)\npublic key:  {public}")
 
 
+def publish(
+    name: NameArgument,
+    to: Annotated[str, typer.Option(help="Tracking URI of MLflow, for example sqlite:///mlflow.db.")],
+    registry: RegistryOption = REGISTRY,
+    public_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a released model to an MLflow model registry; what is production here is called so there."""
+    from hilum.registry.alias import PRODUCTION
+    from hilum.registry.store import ModelStore
+    from hilum.registry.tracking import publish_bundle
+
+    store = ModelStore(registry, public_key=public_key)
+    folder = store.resolve(name)
+    alias = PRODUCTION if store.production() == folder.name else None
+    number = publish_bundle(folder, tracking_uri=to, alias=alias)
+    print(json.dumps({"version": number, "alias": alias}) if as_json else f"version {number} in {to}")
+
+
 def _print_promotion(result: "PromotionResult") -> None:
     for refusal in result.refusals:
         print(f"{refusal.gate}: {refusal.sentence}", file=sys.stderr if not result.promoted else sys.stdout)
@@ -159,4 +183,4 @@ def _print_promotion(result: "PromotionResult") -> None:
     print(f"production: {result.name}" + (f" (before: {result.previous})" if result.previous else ""))
 
 
-COMMANDS = (("list", list_models), show, promote, rollback, verify, prune, keygen)
+COMMANDS = (("list", list_models), show, promote, rollback, verify, prune, keygen, publish)

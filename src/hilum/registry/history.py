@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hilum.domain.errors import ConfigError
+from hilum.domain.thresholds import MAX_REASON_LENGTH
 from hilum.registry.durable import append_durably, write_durably
 
 HISTORY_FILE = "history.jsonl"
@@ -94,6 +96,11 @@ class History:
         content = {**event.to_plain(), "after": _digest(lines[-1] if lines else b"")}
         append_durably(self._file, json.dumps(content).encode() + b"\n")
 
+    def last_number(self) -> int:
+        """Return the number of the last event; 0 when there is none."""
+        events, _ = self.read()
+        return events[-1].seq if events else 0
+
     def mend(self) -> None:
         """Drop what a crash left of an unfinished line."""
         content = self._content()
@@ -106,6 +113,23 @@ class History:
 
     def _content(self) -> bytes:
         return self._file.read_bytes() if self._file.exists() else b""
+
+
+def one_line(text: str, what: str) -> str:
+    """Return text fit for the history: one line of printable characters.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, too long, or holds control characters.
+    """
+    text = text.strip()
+    if not text or len(text) > MAX_REASON_LENGTH or not text.isprintable():
+        raise ConfigError(
+            f"{what} must be said in one line of 1 to {MAX_REASON_LENGTH} printable characters; it is kept"
+            " in the registry's history. Name no patient."
+        )
+    return text
 
 
 def _digest(line: bytes) -> str:

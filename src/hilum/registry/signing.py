@@ -104,6 +104,33 @@ def verify_signature(folder: Path, public_key_path: Path) -> None:
         ) from error
 
 
+def sign_text(text: str, private_key_path: Path) -> str:
+    """Return the signature of a text, in hexadecimal.
+
+    Raises
+    ------
+    ConfigError
+        If the key cannot be used, or others can read it.
+    """
+    return _read_private_key(private_key_path).sign(text.encode()).hex()
+
+
+def is_signed(text: str, signature: str, public_key_path: Path) -> bool:
+    """Say whether a text was signed by the holder of a key.
+
+    Raises
+    ------
+    ConfigError
+        If the public key cannot be read.
+    """
+    key = _read_public_key(public_key_path)
+    try:
+        key.verify(bytes.fromhex(signature), text.encode())
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
 def _read_private_key(path: Path) -> Ed25519PrivateKey:
     try:
         mode = path.stat().st_mode

@@ -11,24 +11,24 @@ take turns, and each first finishes what a crash interrupted. What a version num
 `hilum.registry.versions`. Knows nothing about torch or HTTP.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hilum.domain.errors import CheckpointError, ConfigError
-from hilum.domain.thresholds import MAX_REASON_LENGTH
+from hilum.domain.errors import CheckpointError, ConfigError, HilumError
 from hilum.registry.alias import PRODUCTION, Alias, pop_to, push, read_alias, write_alias
 from hilum.registry.bundle import Bundle
 from hilum.registry.changelog import write_changelog
-from hilum.registry.durable import TEMPORARY_SUFFIX
-from hilum.registry.history import HISTORY_FILE, Event, History
+from hilum.registry.history import HISTORY_FILE, Event, History, one_line
 from hilum.registry.integrity import check_bundle, find_problems
 from hilum.registry.lock import hold_lock
 from hilum.registry.measured import MeasuredModel, read_measured
-from hilum.registry.promotion import PromotionResult, judge_promotion
-from hilum.registry.prune import carry_out_prune, choose_prunable, end_prune, pending_prune, start_prune
+from hilum.registry.override import find_unsigned, sign_override
+from hilum.registry.promotion import PromotionResult, Refusal, judge_promotion
+from hilum.registry.prune import choose_prunable, start_prune
+from hilum.registry.recovery import finish_prune, recover
 from hilum.registry.versions import parse_name
 
 _TOOL = "hilum"
@@ -60,12 +60,22 @@ class ModelStore:
     root
         Folder of bundles.
     public_key
-        Whose signature every bundle must carry; None asks for none.
+        Whose signature every bundle and every override must carry; None asks for none.
+    try_out
+        Called with the folder of a candidate before it becomes production; an error it raises is a refusal.
+        The service opens the model and runs its self-test films.
     """
 
-    def __init__(self, root: Path, *, public_key: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        public_key: Path | None = None,
+        try_out: Callable[[Path], None] | None = None,
+    ) -> None:
         self.root = root
         self._public_key = public_key
+        self._try_out = try_out
         self._history = History(root / HISTORY_FILE)
 
     def list(self) -> Models:
@@ -126,8 +136,9 @@ class ModelStore:
         return find_problems(self.root / name, public_key=self._public_key)
 
     def verify_history(self) -> Names:
-        """Return what is wrong with the history, one sentence each."""
-        return self._history.read()[1]
+        """Return what is wrong with the history, unsigned overrides where a key is given among it."""
+        events, problems = self._history.read()
+        return problems + (find_unsigned(events, self._public_key) if self._public_key else [])
 
     def record_release(self, name: str, *, by: str, reason: str) -> None:
         """Write down that a bundle was released into this registry; the second time says nothing new.
@@ -137,18 +148,28 @@ class ModelStore:
         CheckpointError
             If it is damaged.
         """
-        by, reason = _plain(by, "who"), _plain(reason, "why")
+        by, reason = one_line(by, "who"), one_line(reason, "why")
         with self._changing(adopt=False):
             self._record_release(self._open(name), by=by, reason=reason)
             self._adopt()
 
-    def promote(self, name: str, *, by: str, reason: str, override: str | None = None) -> PromotionResult:
+    def promote(
+        self,
+        name: str,
+        *,
+        by: str,
+        reason: str,
+        override: str | None = None,
+        override_key: Path | None = None,
+    ) -> PromotionResult:
         """Make a bundle production when no gate refuses it, or when an override says why all the same.
 
         Parameters
         ----------
         by, reason, override
             Who, why, and why refusals are overruled; kept in the history.
+        override_key
+            Private key that signs the override, where the registry asks for signatures.
 
         Raises
         ------
@@ -156,30 +177,34 @@ class ModelStore:
             If it is damaged, unsigned where a signature is asked for, or production already: no override
             helps.
         """
-        by, reason = _plain(by, "who"), _plain(reason, "why")
-        override = None if override is None else _plain(override, "why the refusals are overruled")
+        by, reason = one_line(by, "who"), one_line(reason, "why")
+        override = None if override is None else one_line(override, "why the refusals are overruled")
         with self._changing() as alias:
-            candidate = read_measured(self._open(name))
+            bundle = self._open(name)
             if alias is not None and alias.name == name:
                 raise CheckpointError(f"{name}: is production already.")
             current, unread = self._current(alias)
-            refusals, not_judged = judge_promotion(candidate, current)
-            not_judged = (*unread, *not_judged)
-            before = alias.name if alias else None
+            refusals, not_judged = judge_promotion(read_measured(bundle), current)
+            refusals, not_judged = (*refusals, *self._run(bundle)), (*unread, *not_judged)
+            details: dict[str, Any] = {"refusals": [f"{one.gate}: {one.sentence}" for one in refusals]}
+            if override is not None and refusals:
+                details |= sign_override(
+                    bundle.folder, override, private_key=override_key, public_key=self._public_key
+                )
             promoted = override is not None or not refusals
             event = self._event(
                 "promote" if promoted else "refuse",
                 name,
                 by=by,
                 reason=reason,
-                previous=before,
+                previous=alias.name if alias else None,
                 override=override if refusals else None,
-                details={"refusals": [f"{one.gate}: {one.sentence}" for one in refusals]},
+                details=details,
             )
             if promoted:
                 write_alias(self.root, push(alias, event))
             self._history.append(event)
-        return PromotionResult(name, promoted, before, refusals, not_judged, event.override)
+        return PromotionResult(name, promoted, event.previous, refusals, not_judged, event.override)
 
     def rollback(self, *, by: str, reason: str = "rolled back") -> str:
         """Make the last whole version that was production before it production again; return its name.
@@ -189,7 +214,7 @@ class ModelStore:
         CheckpointError
             If there is none.
         """
-        by, reason = _plain(by, "who"), _plain(reason, "why")
+        by, reason = one_line(by, "who"), one_line(reason, "why")
         with self._changing() as alias:
             earlier = [name for name in alias.previous if name != alias.name] if alias else []
             target = next((name for name in earlier if not self.verify(name)), None)
@@ -210,7 +235,7 @@ class ModelStore:
         """
         if keep < 0:
             raise ConfigError(f"keep is {keep}; expected 0 or more versions before the active one.")
-        by, reason = _plain(by, "who"), _plain(reason, "why")
+        by, reason = one_line(by, "who"), one_line(reason, "why")
         with self._changing() as alias:
             names = choose_prunable(
                 self._names(), alias, keep=keep, is_whole=lambda name: not self.verify(name)
@@ -218,7 +243,7 @@ class ModelStore:
             if names and alias:
                 event = self._event("prune", alias.name, by=by, reason=reason, details={"names": names})
                 start_prune(self.root, event)
-                self._finish_prune()
+                finish_prune(self.root, self._history)
         return names
 
     @contextmanager
@@ -227,31 +252,11 @@ class ModelStore:
         if not self.root.is_dir():
             raise CheckpointError(f"{self.root}: is no registry. Make a bundle first: hilum register.")
         with hold_lock(self.root):
-            self._recover()
+            recover(self.root, self._history)
             if adopt:
                 self._adopt()
             yield self._read_alias()
             write_changelog(self.root, self.history())
-
-    def _recover(self) -> None:
-        self._history.mend()
-        for folder in (self.root, self.root / "aliases"):
-            for left in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-                left.unlink()
-        alias, events = self._read_alias(), self.history()
-        if alias is not None and alias.event.seq > (events[-1].seq if events else 0):
-            self._history.append(alias.event)
-        self._finish_prune()
-
-    def _finish_prune(self) -> None:
-        event = pending_prune(self.root)
-        if event is None:
-            return
-        carry_out_prune(self.root, event, self._read_alias())
-        events = self.history()
-        if event.seq > (events[-1].seq if events else 0):
-            self._history.append(event)
-        end_prune(self.root)
 
     def _adopt(self) -> None:
         """Write down releases that were put here without a record, or whose writer died before it."""
@@ -266,9 +271,16 @@ class ModelStore:
         if not known or dict(known[-1].details) != summary:
             self._history.append(self._event("register", bundle.name, by=by, reason=reason, details=summary))
 
+    def _run(self, bundle: Bundle) -> tuple[Refusal, ...]:
+        try:
+            if self._try_out is not None:
+                self._try_out(bundle.folder)
+        except HilumError as error:
+            return (Refusal("try-out", str(error)),)
+        return ()
+
     def _event(self, kind: str, name: str, *, by: str, reason: str, **more: Any) -> Event:
-        events = self.history()
-        return Event((events[-1].seq if events else 0) + 1, kind, name, by, reason, **more)
+        return Event(self._history.last_number() + 1, kind, name, by, reason, **more)
 
     def _current(self, alias: Alias | None) -> tuple[MeasuredModel | None, tuple[str, ...]]:
         if alias is None:
@@ -302,20 +314,3 @@ class ModelStore:
         aliases = (PRODUCTION,) if alias is not None and alias.name == name else ()
         version = parse_name(name).version_text
         return StoredModel(name, version, self.root / name, aliases, not problems, " ".join(problems))
-
-
-def _plain(text: str, what: str) -> str:
-    """Return text for the history: one line of printable characters.
-
-    Raises
-    ------
-    ConfigError
-        If it is empty, too long, or holds control characters.
-    """
-    text = text.strip()
-    if not text or len(text) > MAX_REASON_LENGTH or not text.isprintable():
-        raise ConfigError(
-            f"{what} must be said in one line of 1 to {MAX_REASON_LENGTH} printable characters; it is kept"
-            " in the registry's history. Name no patient."
-        )
-    return text
