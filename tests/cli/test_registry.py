@@ -1,16 +1,20 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from hilum.cli import registry
 from hilum.domain.errors import CheckpointError
+from hilum.registry.bundle import SELFTEST_FILE
 from hilum.registry.signing import make_keys, sign_bundle
 from hilum.registry.store import ModelStore
-from tests.registry.make_bundles import make_bundle
+from tests.registry.make_bundles import make_bundle, seal
 
 APP = typer.Typer()
 for command in registry.COMMANDS:
@@ -21,6 +25,19 @@ for command in registry.COMMANDS:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "registry"
+
+
+@pytest.fixture(autouse=True)
+def fake_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graphs of tiny bundles are no graphs: only tests that ask for real ones try them out."""
+    if "real_registry" not in request.fixturenames:
+        monkeypatch.setattr(registry, "try_out", lambda _: None)
+
+
+@pytest.fixture
+def real_registry(tiny_bundle: Path, root: Path) -> Path:
+    shutil.copytree(tiny_bundle, root / tiny_bundle.name)
+    return root
 
 
 def run(*arguments: object) -> Result:
@@ -156,3 +173,17 @@ def test_a_name_that_is_none_is_an_error_with_a_message(root: Path):
     done = promote(root, "../../etc/passwd")
     assert isinstance(done.exception, CheckpointError)
     assert "passwd" not in str(done.exception)
+
+
+def test_a_candidate_is_opened_as_the_service_opens_it(real_registry: Path, tiny_bundle: Path):
+    folder = real_registry / tiny_bundle.name
+    refused = json.loads(promote(real_registry, folder.name, "--json").stdout)["refusals"]
+    assert "try-out" not in {one["gate"] for one in refused}
+    assert "safeguards" in {one["gate"] for one in refused}, "it was made without any"
+    tensors = load_file(folder / SELFTEST_FILE)
+    tensors["logits"] = tensors["logits"] + np.float32(1)
+    save_file(tensors, folder / SELFTEST_FILE)
+    seal(folder)
+    told = json.loads(promote(real_registry, folder.name, "--json").stdout)["refusals"]
+    (sentence,) = (one["sentence"] for one in told if one["gate"] == "try-out")
+    assert "self-test" in sentence

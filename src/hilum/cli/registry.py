@@ -74,7 +74,7 @@ def promote(
     """Make a model production; exit code 1 with every reason when a gate refuses."""
     from hilum.registry.store import ModelStore
 
-    store = ModelStore(registry, public_key=public_key)
+    store = ModelStore(registry, public_key=public_key, try_out=try_out)
     result = store.promote(
         name, by=by or getpass.getuser(), reason=reason, override=override, override_key=sign
     )
@@ -168,6 +168,19 @@ def publish(
     alias = PRODUCTION if store.production() == folder.name else None
     number = publish_bundle(folder, tracking_uri=to, alias=alias)
     print(json.dumps({"version": number, "alias": alias}) if as_json else f"version {number} in {to}")
+
+
+def try_out(folder: Path) -> None:
+    """Open a bundle as the service does, which runs its self-test films.
+
+    Raises
+    ------
+    CheckpointError, EngineFailed
+        If it cannot be served.
+    """
+    from hilum.inference.engine import Engine, EngineSettings
+
+    Engine.open(folder, settings=EngineSettings(workers=1)).close()
 
 
 def _print_promotion(result: "PromotionResult") -> None:

@@ -112,20 +112,21 @@ def list_rows(content: object, *place: str) -> list[Any]:
 def find_figure(content: object, *place: str) -> Figure | None:
     """Return the figure at a place of an evaluation; None when it is undefined there."""
     measure = look_up(content, *place)
-    value = _to_number(look_up(measure, "value"))
+    value = find_number(measure, "value")
     if value is None:
         return None
-    low, high = _to_number(look_up(measure, "low")), _to_number(look_up(measure, "high"))
-    return Figure(value, low, high)
+    return Figure(value, find_number(measure, "low"), find_number(measure, "high"))
+
+
+def find_number(content: object, *place: str) -> float | None:
+    """Return the finite number at a place of an evaluation; None when there is none."""
+    value = look_up(content, *place)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def find_count(content: object, *place: str) -> int | None:
     """Return the whole number at a place of an evaluation; None when there is none."""
     value = look_up(content, *place)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _to_number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

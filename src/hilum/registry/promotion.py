@@ -13,7 +13,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.registry import gates, score_shift
 from hilum.registry.bundle import GRAPH_FILE, SELFTEST_FILE
 from hilum.registry.gates import Verdict
-from hilum.registry.measured import DISEASES, MeasuredModel, list_rows, look_up
+from hilum.registry.measured import DISEASES, MeasuredModel, find_number, list_rows, look_up
 
 Gate = Callable[[MeasuredModel, MeasuredModel | None], Verdict]
 
@@ -119,7 +119,7 @@ def judge_safeguards(candidate: MeasuredModel, current: MeasuredModel | None) ->
         refusals.append("it carries no prediction sets. Evaluate it with this hilum.")
     weaker = tuple(
         f"its promise about missed {look_up(rule, 'disease')} is weaker than asked: a miss rate of"
-        f" {look_up(rule, 'max_miss_rate')} at most."
+        f" {find_number(rule, 'max_miss_rate') or 1:.3f} at most."
         for rule in rules
         if look_up(rule, "is_as_asked") is False
     )

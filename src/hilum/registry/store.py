@@ -273,7 +273,7 @@ class ModelStore:
 
     def _run(self, bundle: Bundle) -> tuple[Refusal, ...]:
         try:
-            if self._try_out is not None:
+            if self._try_out is not None and bundle.graph is not None:
                 self._try_out(bundle.folder)
         except HilumError as error:
             return (Refusal("try-out", str(error)),)
