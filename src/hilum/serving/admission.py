@@ -1,0 +1,75 @@
+"""How much work is taken at once: films with the engine, and bytes of bodies in memory.
+
+What does not fit is refused before its body is read, at a cost of nothing. Counted on the event loop alone, so
+no lock is needed.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hilum.domain.thresholds import MAX_FILMS_IN_WORK, MAX_UPLOAD_BYTES, MAX_UPLOADS
+from hilum.serving.problems import Unavailable
+
+
+class Admission:
+    """Counts what is in work; raises when there is too much."""
+
+    def __init__(
+        self,
+        *,
+        films: int = MAX_FILMS_IN_WORK,
+        uploads: int = MAX_UPLOADS,
+        upload_bytes: int = MAX_UPLOAD_BYTES,
+    ) -> None:
+        self._max_films = films
+        self._max_uploads = uploads
+        self._max_bytes = upload_bytes
+        self.films = 0
+        self.uploads = 0
+        self.upload_bytes = 0
+
+    @contextmanager
+    def upload(self, size: int) -> Iterator[None]:
+        """Hold the place of a body of `size` bytes from before it is read until it is answered.
+
+        Raises
+        ------
+        Unavailable
+            With code `overload`.
+        """
+        if (
+            self.films >= self._max_films
+            or self.uploads >= self._max_uploads
+            or self.upload_bytes + size > self._max_bytes
+        ):
+            raise overloaded()
+        self.uploads += 1
+        self.upload_bytes += size
+        try:
+            yield
+        finally:
+            self.uploads -= 1
+            self.upload_bytes -= size
+
+    @contextmanager
+    def work(self, films: int = 1) -> Iterator[None]:
+        """Hold the place of `films` that go to the engine; a batch may exceed the limit if it starts below it.
+
+        Raises
+        ------
+        Unavailable
+            With code `overload`.
+        """
+        if self.films >= self._max_films:
+            raise overloaded()
+        self.films += films
+        try:
+            yield
+        finally:
+            self.films -= films
+
+
+def overloaded() -> Unavailable:
+    """Return the refusal; clients are told different waits, or they would all come back at once."""
+    return Unavailable("More films wait than may wait.", code="overload", retry_after_s=random.randint(1, 5))

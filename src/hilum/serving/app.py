@@ -1,0 +1,195 @@
+"""The application: layers from outside in, routes, and what opens and closes with it.
+
+    envelope -> recorder -> network gate -> CORS -> front door -> routes
+
+`create_app(settings)` builds it; the model opens in the lifespan, not at import.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Message
+
+from hilum.domain.errors import HilumError
+from hilum.domain.notice import NOTICE
+from hilum.serving.access import TABLE, AccessTable, check_routes
+from hilum.serving.envelope import Envelope
+from hilum.serving.exchange import exchange_of
+from hilum.serving.front_door import FrontDoor
+from hilum.serving.models_in_use import OpenEngine
+from hilum.serving.network import NetworkGate
+from hilum.serving.problems import Unprocessable, describe, send_problem
+from hilum.serving.recorder import Recorder
+from hilum.serving.routes import admin, audit, feedback, health, model, page, predict
+from hilum.serving.service import Service
+from hilum.serving.settings import ServiceSettings, read_settings
+
+if TYPE_CHECKING:
+    from hilum.inference.engine import Engine
+
+_log = logging.getLogger(__name__)
+_VERSION = "1.0.0"
+_ROUTERS = (
+    page.router,
+    health.router,
+    model.router,
+    predict.router,
+    feedback.router,
+    audit.router,
+    admin.router,
+)
+_ADMIN_METHODS = ("GET", "POST", "DELETE")
+
+
+def open_real_engine(folder: Path, *, site: Path | None = None) -> "Engine":
+    """Open a bundle, with the profile of the site where it is for this bundle; raises as `Engine.open` does."""
+    from hilum.inference.engine import Engine
+
+    return Engine.open(folder, site=site)
+
+
+def create_app(settings: ServiceSettings, *, open_engine: OpenEngine | None = None) -> FastAPI:
+    """Build the application.
+
+    Parameters
+    ----------
+    settings
+        Checked already.
+    open_engine
+        Opens a bundle; the real engine by default.
+
+    Raises
+    ------
+    ConfigError
+        A route has no declared permission.
+    """
+    service = Service(settings, open_engine or partial(open_real_engine, site=settings.site))
+    app = FastAPI(
+        title="hilum",
+        version=_VERSION,
+        summary="Chest X-rays to Normal, Pneumonia or Tuberculosis.",
+        description=NOTICE,
+        docs_url=None,  # their pages fetch scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,  # a route of ours, so that it is in the table
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        middleware=list(_layers(service, settings)),
+    )
+    app.state.service = service
+    for router in _ROUTERS:
+        app.router.routes.extend(router.routes)  # as they are: included ones are hidden from app.routes
+    _add_openapi(app)
+    app.add_exception_handler(HilumError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_values)
+    check_routes(declared_routes(app))
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """Build the application from HILUM_ variables, in a worker process."""
+    return create_app(read_settings())
+
+
+def declared_routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Return (method, path) of every route."""
+    return [
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    try:
+        try:
+            await anyio.to_thread.run_sync(service.open)
+        except HilumError as error:
+            service.failure = error
+            _log.error("the service cannot start: %s", error)
+            raise
+        yield
+    finally:
+        await anyio.to_thread.run_sync(service.close)
+
+
+def _layers(service: Service, settings: ServiceSettings) -> Iterator[Middleware]:
+    yield Middleware(Envelope, service=service)
+    yield Middleware(Recorder, service=service)
+    yield Middleware(NetworkGate, allow=settings.allow, trusted=settings.trusted_proxies)
+    if settings.cors_origins:
+        yield Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_credentials=settings.cors_credentials,
+            allow_methods=list(_ADMIN_METHODS),
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Content-Digest", "Idempotency-Key"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    yield Middleware(FrontDoor, service=service, table=AccessTable(TABLE))
+
+
+def _add_openapi(app: FastAPI) -> None:
+    @app.get("/openapi.json", tags=["about"], response_class=JSONResponse)
+    async def openapi() -> JSONResponse:
+        """Describe every route."""
+        return JSONResponse(_describe(app))
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = app.openapi()
+        schema["components"]["securitySchemes"] = {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key, or a provider's token.",
+            },
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        for (method, path), access in TABLE.items():
+            operation = schema["paths"].get(path.replace(":path}", "}"), {}).get(method.lower())
+            if operation is not None and access.roles is not None:
+                operation["security"] = [{"bearer": []}, {"key": []}]
+                operation["x-roles"] = sorted(access.roles)
+    return app.openapi_schema or {}
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return await _collect(request, error)
+
+
+async def _refuse_values(request: Request, error: Exception) -> Response:
+    """Answer 422 with the names of our own fields and what is wrong with them; nothing that was sent."""
+    assert isinstance(error, RequestValidationError)
+    return await _collect(request, Unprocessable())
+
+
+async def _collect(request: Request, error: Exception) -> Response:
+    """Return a problem as a Response, which is what FastAPI wants of a handler."""
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await send_problem(describe(error), request.scope, request.receive, keep)
+    response = Response(messages[1]["body"], status_code=messages[0]["status"])
+    response.raw_headers = messages[0]["headers"]
+    exchange_of(request.scope)
+    return response

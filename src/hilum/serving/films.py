@@ -1,0 +1,95 @@
+"""Films to answers: the engine is asked in a thread, the journal's share is noted on the exchange.
+
+Decode, predict, encode; the recorder commits before the answer leaves.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hilum.domain.errors import HilumError
+from hilum.serving.answers import to_explained, to_outcome, to_prediction
+from hilum.serving.exchange import Exchange, Outcome
+from hilum.serving.problems import describe
+from hilum.serving.schemas import BatchItemOut, BatchOut, PredictionOut, ProblemOut
+
+if TYPE_CHECKING:
+    from hilum.serving.models_in_use import Served
+    from hilum.serving.service import Service
+
+_AT_ONCE = 2
+"""Films of one batch with the engine at once: as many as it has workers, so that batches leave room for others."""
+
+
+async def answer_film(
+    service: "Service", exchange: Exchange, data: bytes, *, explain: bool = False, film: bool = False
+) -> str:
+    """Return the JSON of one film's answer.
+
+    Raises
+    ------
+    HilumError
+        Of the limits, the admission and the engine.
+    """
+    await _count(service, exchange, 1)
+    kind = "explain" if explain else "predict"
+    make = to_explained if explain else to_prediction
+
+    def work() -> tuple[str, Outcome]:
+        served = _predict(service, data, explain=explain, film=film)
+        return make(served, exchange.request_id).model_dump_json(), to_outcome(served, kind)
+
+    with service.admission.work():
+        body, outcome = await service.with_films(work)
+    exchange.outcomes.append(outcome)
+    return body
+
+
+async def answer_batch(service: "Service", exchange: Exchange, films: list[bytes]) -> str:
+    """Return the JSON of a batch; a film that cannot be answered fails alone.
+
+    Raises
+    ------
+    HilumError
+        Of the limits and the admission.
+    """
+    await _count(service, exchange, len(films))
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(index: int, data: bytes) -> tuple[BatchItemOut, Outcome]:
+        async with turns:
+            return await service.with_films(_answer_item, service, exchange.request_id, index, data)
+
+    with service.admission.work(min(_AT_ONCE, len(films))):
+        answered = await asyncio.gather(*(one(index, data) for index, data in enumerate(films)))
+    exchange.outcomes.extend(outcome for _, outcome in answered)
+    return BatchOut(request_id=exchange.request_id, items=[item for item, _ in answered]).model_dump_json()
+
+
+def _answer_item(
+    service: "Service", request_id: str, index: int, data: bytes
+) -> tuple[BatchItemOut, Outcome]:
+    try:
+        served = _predict(service, data, explain=False, film=False)
+    except HilumError as error:
+        problem = describe(error)
+        outcome = Outcome(problem.status, "batch-item", problem.code, facts={"index": index})
+        record = ProblemOut.model_validate(problem.to_record(request_id))
+        return BatchItemOut(index=index, status=problem.status, result=None, problem=record), outcome
+    result: PredictionOut = to_prediction(served, request_id)
+    outcome = to_outcome(served, "batch-item")
+    outcome.facts["index"] = index
+    return BatchItemOut(index=index, status=200, result=result, problem=None), outcome
+
+
+def _predict(service: "Service", data: bytes, *, explain: bool, film: bool) -> "Served":
+    served = service.models.predict(data, explain=explain, film=film)
+    answer = served.film.answer
+    service.metrics.inference.observe(served.film.inference_ms / 1000)
+    service.metrics.predictions.labels(str(answer.decision)).inc()
+    service.metrics.confidence.observe(answer.probabilities[str(answer.decision)])
+    return served
+
+
+async def _count(service: "Service", exchange: Exchange, images: int) -> None:
+    assert exchange.identity is not None  # the front door let it in
+    await service.count_images(exchange.identity.user_id, images)

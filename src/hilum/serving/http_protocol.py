@@ -1,0 +1,146 @@
+"""uvicorn's HTTP protocol with the limits that it leaves to others: time and size of a header, our own answer to
+bad syntax, and an unhurried end of connections whose request body was refused.
+"""
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hilum.domain.thresholds import MAX_HEADER_BYTES, MAX_HEADER_S
+from hilum.serving.envelope import SECURITY_HEADERS
+from hilum.serving.problems import (
+    CONTENT_TYPE,
+    BadRequest,
+    HeadersTooLarge,
+    RequestRefused,
+    TooSlow,
+    describe,
+)
+
+_LINGER_S = 2.0
+_LINGER_BYTES = 4 * 1024 * 1024
+
+
+class Lingering:
+    """A transport whose `close` first lets a client finish sending what nobody reads.
+
+    Closing while bytes are under way resets the connection, and a client that is still sending may never see
+    the answer that told it to stop.
+    """
+
+    def __init__(self, transport: Any, protocol: "LimitedProtocol") -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Close now, or once the rest of the body came or took too long."""
+        if self._protocol.is_receiving_body() and not self._transport.is_closing():
+            self._protocol.linger()
+        else:
+            self._transport.close()
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first header."""
+        super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]
+        self._real = transport
+        self._header_bytes = 0
+        self._in_header = True
+        self._in_body = False
+        self._lingered = -1
+        self._header_timer: asyncio.TimerHandle | None = self.loop.call_later(
+            MAX_HEADER_S, self._header_is_late
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, of a header only so many."""
+        if self._lingered >= 0:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES:
+                self._real.close()
+                return
+        elif self._in_header:
+            self._header_bytes += len(data)
+            if self._header_timer is None:
+                self._header_timer = self.loop.call_later(MAX_HEADER_S, self._header_is_late)
+        super().data_received(data)
+        if self._in_header and self._header_bytes > MAX_HEADER_BYTES and not self._real.is_closing():
+            self._answer(HeadersTooLarge())
+
+    def on_message_begin(self) -> None:
+        """Note the start of a request."""
+        super().on_message_begin()
+        self._in_header = True
+        self._header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """Note the end of a header."""
+        self._in_header = False
+        self._in_body = True
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request."""
+        self._in_body = False
+        self._in_header = True
+        self._header_bytes = 0
+        super().on_message_complete()
+        if self._lingered >= 0:
+            self._real.close()
+
+    def is_receiving_body(self) -> bool:
+        """Return whether a request's body is still under way."""
+        return self._in_body
+
+    def linger(self) -> None:
+        """Go on reading for a while, to no purpose but the client's."""
+        if self._lingered < 0:
+            self._lingered = 0
+            self.flow.resume_reading()
+            self.loop.call_later(_LINGER_S, self._real.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP with a problem; uvicorn's text says what was wrong in its own words."""
+        del msg
+        self._answer(BadRequest("This is not valid HTTP."))
+
+    def _header_is_late(self) -> None:
+        self._header_timer = None
+        if self._header_bytes:
+            self._answer(TooSlow())
+        else:
+            self._real.close()
+
+    def _answer(self, error: RequestRefused) -> None:
+        self._stop_timer()
+        problem = describe(error)
+        body = json.dumps(problem.to_record(str(uuid.uuid4()))).encode()
+        lines = [
+            f"HTTP/1.1 {problem.status} {problem.to_record('')['title']}".encode(),
+            b"content-type: " + CONTENT_TYPE.encode(),
+            b"content-length: " + str(len(body)).encode(),
+            b"connection: close",
+            *(name + b": " + value for name, value in SECURITY_HEADERS),
+        ]
+        self._real.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self._real.close()
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None

@@ -1,0 +1,207 @@
+"""How often may a key ask? A moving window, so that no minute of any alignment holds more than the limit.
+
+Knows nothing about HTTP. The windows are those of the package `limits`; what is ours is the clock: within one
+process the monotonic one, between workers that of the Redis server, so that a wall clock that jumps changes
+nothing. When the store cannot be asked nobody passes.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import Any
+
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage, Storage
+from limits.storage.base import MovingWindowSupport
+from limits.strategies import MovingWindowRateLimiter
+
+from hilum.domain.thresholds import RATE_WINDOW_S
+from hilum.serving.problems import TooManyRequests, Unavailable
+from hilum.serving.settings import ServiceSettings
+
+_log = logging.getLogger(__name__)
+_STORE_TIMEOUT_S = 0.1
+_FORGET_ABOVE_KEYS = 10_000
+
+
+class MonotonicWindows(Storage, MovingWindowSupport):
+    """Moving windows in memory on a clock that nobody sets."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hits: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits if the window of `expiry` seconds then holds at most `limit`."""
+        now = self._clock()
+        with self._lock:
+            hits = self._trim(key, now, expiry)
+            if len(hits) + amount > limit:
+                return False
+            hits.extend([now] * amount)
+            if len(self._hits) > _FORGET_ABOVE_KEYS:
+                self._forget(now, expiry)
+            return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """Return when the oldest hit of the window was, and how many it holds."""
+        del limit
+        now = self._clock()
+        with self._lock:
+            hits = self._trim(key, now, expiry)
+            return (hits[0], len(hits)) if hits else (now, 0)
+
+    def _trim(self, key: str, now: float, expiry: int) -> deque[float]:
+        hits = self._hits[key]
+        while hits and hits[0] <= now - expiry:
+            hits.popleft()
+        return hits
+
+    def _forget(self, now: float, expiry: int) -> None:
+        for key in [key for key, hits in self._hits.items() if not hits or hits[-1] <= now - expiry]:
+            del self._hits[key]
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What may go wrong: nothing."""
+        return ValueError
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:  # noqa: D102
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:  # noqa: D102
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:  # noqa: D102
+        raise NotImplementedError
+
+    def check(self) -> bool:
+        """Memory is always there."""
+        return True
+
+    def reset(self) -> int | None:
+        """Forget everything."""
+        with self._lock:
+            count = len(self._hits)
+            self._hits.clear()
+            return count
+
+    def clear(self, key: str) -> None:
+        """Forget one key."""
+        with self._lock:
+            self._hits.pop(key, None)
+
+
+class RedisWindows(RedisStorage):
+    """Moving windows in Redis on the clock of its server, so that workers need not agree on the time."""
+
+    _ACQUIRE = """
+    local limit, expiry, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    local time = redis.call('TIME')
+    local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+    while true do
+      local oldest = redis.call('LINDEX', KEYS[1], -1)
+      if not oldest or tonumber(oldest) > now - expiry then break end
+      redis.call('RPOP', KEYS[1])
+    end
+    if redis.call('LLEN', KEYS[1]) + amount > limit then return 0 end
+    for _ = 1, amount do redis.call('LPUSH', KEYS[1], string.format('%.6f', now)) end
+    redis.call('EXPIRE', KEYS[1], expiry + 1)
+    return 1
+    """
+    _WINDOW = """
+    local time = redis.call('TIME')
+    local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+    local oldest = redis.call('LINDEX', KEYS[1], -1)
+    return {string.format('%.6f', now), oldest or '', redis.call('LLEN', KEYS[1])}
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, socket_timeout=_STORE_TIMEOUT_S, socket_connect_timeout=_STORE_TIMEOUT_S)
+        self._acquire: Any = self.storage.register_script(self._ACQUIRE)
+        self._window: Any = self.storage.register_script(self._WINDOW)
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits if the window of `expiry` seconds then holds at most `limit`."""
+        return bool(self._acquire([self.prefixed_key(key)], [limit, expiry, amount]))
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """Return when the oldest hit was on the caller's monotonic clock, and how many there are."""
+        del limit, expiry
+        now, oldest, count = self._window([self.prefixed_key(key)], [])
+        age = float(now) - float(oldest) if oldest else 0.0
+        return time.monotonic() - age, int(count)
+
+
+class RateLimits:
+    """The limits of a key and of a network that fails to log in."""
+
+    def __init__(
+        self,
+        storage: MonotonicWindows | RedisWindows,
+        settings: ServiceSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limiter = MovingWindowRateLimiter(storage)
+        self._clock = clock
+        self.is_remote = isinstance(storage, RedisWindows)
+        self._requests = RateLimitItemPerSecond(settings.requests_per_minute, RATE_WINDOW_S, "requests")
+        self._images = RateLimitItemPerSecond(settings.images_per_minute, RATE_WINDOW_S, "images")
+        self._failures = RateLimitItemPerSecond(settings.failed_logins_per_minute, RATE_WINDOW_S, "log-ins")
+
+    @classmethod
+    def open(cls, settings: ServiceSettings) -> "RateLimits":
+        """Return limits in memory or in Redis, as the URL says."""
+        url = settings.limiter_url.get_secret_value()
+        return cls(MonotonicWindows() if url.startswith("memory:") else RedisWindows(url), settings)
+
+    def count_request(self, user_id: str) -> None:
+        """Count a request of a user.
+
+        Raises
+        ------
+        TooManyRequests
+            Nothing is counted then.
+        Unavailable
+            The store does not answer.
+        """
+        self._count(self._requests, user_id, 1)
+
+    def count_images(self, user_id: str, images: int) -> None:
+        """Count the films of a request; raises as `count_request` does."""
+        self._count(self._images, user_id, images)
+
+    def count_failure(self, name: str) -> None:
+        """Count a log-in that failed; a good key is never held up by it.
+
+        Raises
+        ------
+        TooManyRequests
+            There were too many already.
+        Unavailable
+            The store does not answer.
+        """
+        self._count(self._failures, name, 1, "Too many failed log-ins from this address.")
+
+    def _count(self, item: RateLimitItemPerSecond, name: str, amount: int, detail: str | None = None) -> None:
+        try:
+            if self._limiter.hit(item, name, cost=amount):
+                return
+            wait = self._wait(item, name)
+        except Exception as error:
+            raise _store_is_down(error) from None
+        raise TooManyRequests(detail, retry_after_s=wait)
+
+    def _wait(self, item: RateLimitItemPerSecond, name: str) -> int:
+        stats = self._limiter.get_window_stats(item, name)
+        return max(1, math.ceil(stats.reset_time - self._clock()))
+
+
+def _store_is_down(error: Exception) -> Unavailable:
+    _log.error("the store of the rate limits does not answer (%s)", type(error).__name__)
+    return Unavailable("The rate limits cannot be checked.", code="storage", retry_after_s=5)

@@ -1,0 +1,33 @@
+"""GET /audit and /audit/verify: the journal, read only; no route deletes from it."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from hilum.serving.routes.dependencies import GUARDED, ServiceDep, problems
+from hilum.serving.schemas import RecordOut, RecordsOut, RequestId, VerdictOut
+
+router = APIRouter(tags=["audit"], responses=problems(*GUARDED, 422))
+_MAX_PAGE = 1000
+_MAX_SEQ = 2**63 - 1
+
+
+@router.get("/audit", response_model=RecordsOut)
+def read_audit(
+    service: ServiceDep,
+    after: Annotated[int, Query(ge=0, le=_MAX_SEQ)] = 0,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 100,
+    request_id: RequestId | None = None,
+) -> RecordsOut:
+    """Return records in order; give `next_after` as `after` for the next page."""
+    found = service.journal.read(after=after, limit=limit, request_id=request_id)
+    records = [RecordOut.model_validate(asdict(record)) for record in found]
+    return RecordsOut(records=records, next_after=records[-1].seq if len(records) == limit else None)
+
+
+@router.get("/audit/verify", response_model=VerdictOut)
+def verify_audit(service: ServiceDep) -> VerdictOut:
+    """Check every record against the chain and its checkpoints."""
+    found = service.journal.verify()
+    return VerdictOut(ok=found.ok, records=found.records, first_bad=found.first_bad, reason=found.reason)

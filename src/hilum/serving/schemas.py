@@ -1,0 +1,340 @@
+"""What comes in and goes out as JSON, separate from the records inside; the examples are those of /openapi.json."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from hilum.domain.findings import Finding
+from hilum.domain.notice import NOTICE
+from hilum.serving.exchange import Role
+
+_ID = "7f3f9f0a-6d0e-4f39-9d7b-3b0f6f1d2c11"
+_NAME = "tf_efficientnet_lite0_v1.0.0_20261124"
+_SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._-]{1,64}$")]
+Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+RequestId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+]
+BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,120}$")]
+
+
+class Incoming(BaseModel):
+    """A request's JSON: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Outgoing(BaseModel):
+    """An answer's JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ModelOut(Outgoing):
+    """Which model answered."""
+
+    name: str = Field(examples=[_NAME])
+    version: str = Field(examples=["1.0.0"])
+    preprocessing_id: str = Field(examples=["0a1b2c3d4e5f"])
+    site: str | None = None
+    fallback: bool = Field(False, description="Another version than the one that is wanted answered.")
+
+
+class ReasonOut(Outgoing):
+    """Why a reader should see the film."""
+
+    code: str = Field(examples=["not-ruled-out"])
+    sentence: str
+
+
+class ReferralOut(Outgoing):
+    """Whether a reader should see the film."""
+
+    to_reader: bool
+    reasons: list[ReasonOut]
+
+
+class ImageOut(Outgoing):
+    """The file, by its own account."""
+
+    format: str = Field(examples=["PNG"])
+    width: int = Field(examples=[512])
+    height: int = Field(examples=[512])
+    bits: int = Field(examples=[8])
+
+
+class ProblemOut(Outgoing):
+    """RFC 9457 application/problem+json."""
+
+    type: str = Field(examples=["urn:hilum:problem:inverted"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    code: str = Field(examples=["inverted"])
+    detail: str = Field(examples=["Black and white seem to be exchanged: air is bright."])
+    fix: str | None = Field(None, examples=["Invert the grey values."])
+    request_id: str = Field(examples=[_ID])
+
+
+_PROBABILITIES = {"Normal": 0.05, "Pneumonia": 0.03, "Tuberculosis": 0.92}
+
+
+class PredictionOut(Outgoing):
+    """What is said about one film."""
+
+    request_id: str = Field(examples=[_ID])
+    image_sha256: str = Field(examples=[_SHA])
+    pixels_sha256: str = Field(examples=[_SHA])
+    model: ModelOut
+    prediction: str = Field(examples=["Tuberculosis"])
+    confidence: float = Field(examples=[0.92], description="Calibrated probability of the call.")
+    probabilities: dict[str, float] = Field(examples=[_PROBABILITIES], description="Calibrated.")
+    raw_probabilities: dict[str, float] = Field(
+        examples=[{"Normal": 0.1, "Pneumonia": 0.1, "Tuberculosis": 0.8}], description="Softmax as it came."
+    )
+    scenarios: dict[str, str] = Field(
+        examples=[{"screening": "Tuberculosis", "balanced": "Tuberculosis", "confirmation": "Tuberculosis"}]
+    )
+    thresholds: dict[str, dict[str, float] | None] = Field(
+        examples=[{"screening": {"Pneumonia": 0.3, "Tuberculosis": 0.3}, "balanced": None}]
+    )
+    prediction_set: list[str] | None = Field(examples=[["Tuberculosis"]])
+    referral: ReferralOut
+    notes: list[str]
+    image: ImageOut
+    inference_time_ms: float = Field(examples=[21.4])
+    notice: str = NOTICE
+
+
+class ExplanationOut(Outgoing):
+    """Where the evidence lies; maps are base64 PNG of the network's side."""
+
+    finding: str = Field(examples=["Tuberculosis"])
+    withheld: str | None = Field(None, description="Why the map is not shown.")
+    notes: list[str]
+    heat: list[list[float]] | None = Field(examples=[[[0.0, 1.2], [0.1, 0.4]]], description="Unscaled.")
+    heat_max: float | None = Field(examples=[1.2])
+    overlay_png: str | None
+    heatmap_png: str | None
+    inside_lungs: float | None = Field(examples=[0.61])
+    lung_area: float | None = Field(examples=[0.3])
+    zones: dict[str, float | None] | None = Field(examples=[{"upper": 0.5, "middle": 0.3, "lower": 0.2}])
+    agrees_with_table_26: bool | None
+
+
+class ExplainedOut(PredictionOut):
+    """A prediction with its explanation."""
+
+    explanation: ExplanationOut
+    film_png: str | None = Field(None, description="The film as displayed, base64 PNG, when asked for.")
+
+
+class BatchItemOut(Outgoing):
+    """One film of a batch: a result or a problem."""
+
+    index: int = Field(examples=[0])
+    status: int = Field(examples=[200])
+    result: PredictionOut | None
+    problem: ProblemOut | None
+
+
+class BatchOut(Outgoing):
+    """Films in the order they were sent."""
+
+    request_id: str = Field(examples=[_ID])
+    items: list[BatchItemOut]
+
+
+class HealthOut(Outgoing):
+    """How the service is."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    model: str | None = Field(examples=[_NAME])
+    version: str | None = Field(examples=["1.0.0"])
+    fallback: bool = False
+    reason: str | None = None
+    lockdown: bool = False
+    code: str | None = Field(None, description="not_ready or lockdown, with status unavailable.")
+    uptime_s: float = Field(examples=[3600.0])
+
+
+class LiveOut(Outgoing):
+    """The process runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ExplainableOut(Outgoing):
+    """Whether maps of a class are shown."""
+
+    shown: bool
+    reason: str | None = None
+
+
+class ModelInfoOut(Outgoing):
+    """What the model is, what it was measured at and what is known against it."""
+
+    name: str = Field(examples=[_NAME])
+    version: str = Field(examples=["1.0.0"])
+    architecture: str = Field(examples=["tf_efficientnet_lite0"])
+    classes: list[str] = Field(examples=[["Normal", "Pneumonia", "Tuberculosis"]])
+    input_side_px: int = Field(examples=[224])
+    weights_sha256: str = Field(examples=[_SHA])
+    preprocessing_id: str = Field(examples=["0a1b2c3d4e5f"])
+    runtime: str = Field(examples=["onnxruntime"])
+    site: str | None = None
+    fallback: bool = False
+    reason: str | None = Field(None, description="Why another version than the wanted one answers.")
+    temperature: float = Field(examples=[0.58])
+    thresholds: dict[str, dict[str, float] | None]
+    gate: bool = Field(description="Whether films are refused that it should not be asked about.")
+    explanations: dict[str, ExplainableOut]
+    referral_rules: list[str]
+    known_failures: list[str]
+    evaluations: dict[str, dict[str, Any]]
+    notice: str = NOTICE
+
+
+class WhoAmIOut(Outgoing):
+    """Whose credential it is."""
+
+    user_id: str = Field(examples=["k3b9c2a1"])
+    role: Role
+    label: str | None = Field(examples=["ward 3"])
+    expires_at: datetime | None
+
+
+class FeedbackIn(Incoming):
+    """A correction, or a confirmed label, of an answer."""
+
+    request_id: RequestId = Field(examples=[_ID])
+    kind: Literal["misdiagnosis", "confirmed"]
+    label: Finding = Field(examples=["Tuberculosis"])
+
+
+class FeedbackOut(Outgoing):
+    """Where it is kept."""
+
+    feedback_id: str = Field(examples=[_ID])
+    queued_for_review: bool
+
+
+class RecordOut(Outgoing):
+    """A record of the journal."""
+
+    seq: int
+    timestamp: datetime
+    kind: str
+    request_id: str
+    endpoint: str
+    user_id: str | None
+    ip_address: str | None
+    status: int
+    code: str | None
+    prediction: str | None
+    confidence: float | None
+    inference_time_ms: float | None
+    model_version: str | None
+    facts: dict[str, str | int | float | bool | None]
+    hash: str
+    is_anonymised: bool = False
+
+
+class RecordsOut(Outgoing):
+    """A page of the journal."""
+
+    records: list[RecordOut]
+    next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
+
+
+class VerdictOut(Outgoing):
+    """Whether the journal's chain holds."""
+
+    ok: bool
+    records: int
+    first_bad: int | None
+    reason: str | None
+
+
+class KeyIn(Incoming):
+    """A key to be made."""
+
+    label: Label = Field(examples=["ward 3"])
+    role: Role
+    expires_in_days: Annotated[int, Field(ge=1, le=366, examples=[90])] = 90
+
+
+class KeyOut(Outgoing):
+    """A key, without its secret."""
+
+    id: str = Field(examples=["k3b9c2a1"])
+    label: str = Field(examples=["ward 3"])
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyOut(Outgoing):
+    """A key with its secret, this once."""
+
+    id: str = Field(examples=["k3b9c2a1"])
+    key: str = Field(examples=["hilum_k3b9c2a1.SECRET"])
+    label: str = Field(examples=["ward 3"])
+    role: Role
+    expires_at: datetime
+
+
+class RotateIn(Incoming):
+    """How long the old key stays good beside the new one."""
+
+    overlap_hours: Annotated[float, Field(ge=0, le=24 * 31, examples=[24])] = 24
+
+
+class StoredModelOut(Outgoing):
+    """A version in the registry."""
+
+    name: str = Field(examples=[_NAME])
+    version: str = Field(examples=["1.0.0"])
+    aliases: list[str]
+    active: bool = Field(description="It answers now.")
+    ok: bool
+    reason: str | None
+
+
+class PromoteIn(Incoming):
+    """A version to be made production."""
+
+    name: BundleName = Field(examples=[_NAME])
+    reason: Reason = Field(examples=["Better on our own films."])
+
+
+class RollbackIn(Incoming):
+    """Why the version before is wanted again."""
+
+    reason: Reason = Field(examples=["Too many false alarms since Monday."])
+
+
+class PromotionOut(Outgoing):
+    """What production is now, or why it is not what was asked for."""
+
+    promoted: bool
+    name: str = Field(examples=[_NAME])
+    reasons: list[str]
+
+
+class LockdownIn(Incoming):
+    """Why the service is shut: a code, no story."""
+
+    reason_code: Code = Field(examples=["key-leaked"])
+
+
+class LockdownOut(Outgoing):
+    """The switch."""
+
+    on: bool
+    reason_code: str | None
+    by: str | None
+    at: datetime | None

@@ -1,0 +1,246 @@
+"""Everything that the layers and routes share, opened at the start and closed at the end of a process.
+
+Joins the engine, the journal and the registry, which do not know of each other. What blocks runs in threads:
+one small pool for the front door, so that log-ins do not wait behind films, one for films, one for records.
+"""
+
+import asyncio
+import hmac
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from hilum.domain.errors import ConfigError, HilumError, JournalUnavailable
+from hilum.domain.thresholds import MAX_FILMS_IN_WORK, SWITCH_POLL_S
+from hilum.journal.feedback import FeedbackStore
+from hilum.journal.journal import Journal
+from hilum.journal.keys import KeyStore
+from hilum.journal.record import Event
+from hilum.journal.switches import Switches
+from hilum.registry.store import ModelStore
+from hilum.serving.admission import Admission
+from hilum.serving.auth import Authenticator
+from hilum.serving.exchange import Identity, Role
+from hilum.serving.fallback import ModelSource, OneBundle, RegistryAlias
+from hilum.serving.limits import RateLimits
+from hilum.serving.logs import fields
+from hilum.serving.metrics import Metrics
+from hilum.serving.models_in_use import ModelsInUse, OpenEngine
+from hilum.serving.secret_files import load_secrets
+from hilum.serving.settings import ServiceSettings
+from hilum.serving.tls import certificate_seconds_left
+from hilum.serving.tokens import TokenVerifier
+from hilum.serving.watch import Watch
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+_GATE_THREADS = 8
+_JOURNAL_THREADS = 32
+_OWN_ENDPOINT = "service"
+_ALERT_CODES_THAT_FAIL = frozenset({"model-failed", "model-refused", "model-none"})
+
+
+class StoredKeys:
+    """API keys of the journal's database, as the authenticator asks for them."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+
+    def verify(self, credential: str) -> Identity | None:
+        """Return whose a key is; None when it does not open."""
+        found = self._keys.check(credential)
+        if found.key is None or found.refusal is not None:
+            return None
+        return Identity(found.key.id, Role(found.key.role), found.key.label, found.key.expires_at)
+
+
+class Service:
+    """One worker's share of the service.
+
+    Parameters
+    ----------
+    settings
+        Checked already.
+    open_engine
+        Opens a bundle; a fake in tests.
+    """
+
+    def __init__(self, settings: ServiceSettings, open_engine: OpenEngine) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.admission = Admission()
+        self.limits = RateLimits.open(settings)
+        self.is_locked_down = False
+        self.is_draining = False
+        self.is_storage_down = False
+        self.failure: HilumError | None = None  # why it could not start
+        self.began = time.monotonic()
+        self.store = (
+            ModelStore(settings.registry, public_key=settings.public_key) if settings.registry else None
+        )
+        self.models = ModelsInUse(self._source(), open_engine, alert=self._alert)
+        self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
+        self._films = ThreadPoolExecutor(2 * MAX_FILMS_IN_WORK, thread_name_prefix="films")
+        self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
+        self._watch = Watch(
+            [self._look_at_switches, self._look_at_storage, self._look_at_models], every_s=SWITCH_POLL_S
+        )
+
+    def open(self) -> None:
+        """Open the journal and the model. Blocking.
+
+        Raises
+        ------
+        ConfigError
+            The settings cannot be followed.
+        JournalUnavailable
+            There is no journal to write to.
+        """
+        self.settings.check_files()
+        self.settings.data.mkdir(parents=True, exist_ok=True)
+        secrets = load_secrets(self.settings)
+        self._pepper = secrets.pepper
+        self.journal = Journal.open(
+            self.settings.database_url, chain_key=secrets.chain_key, checkpoints=self.settings.checkpoints
+        )
+        self.keys = KeyStore(self.journal.storage, pepper=secrets.pepper)
+        self.feedback = FeedbackStore(self.journal.storage)
+        self.switches = Switches(self.journal.storage)
+        self._authenticator = Authenticator(StoredKeys(self.keys), TokenVerifier.from_settings(self.settings))
+        self._refuse_without_credentials()
+        self._look_at_switches()
+        self.models.open()
+        self._look_at_models()
+        self._watch.start()
+
+    def close(self) -> None:
+        """End everything; answers under way are complete by now. Blocking."""
+        self.is_draining = True
+        self._watch.stop()
+        self.models.close()
+        for pool in (self._gate, self._films, self._records):
+            pool.shutdown()
+        if hasattr(self, "journal"):
+            self.journal.close()
+
+    def start_draining(self) -> None:
+        """Say no to those who ask whether to send more."""
+        self.is_draining = True
+        self.metrics.ready.set(0)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a film would be answered."""
+        return not (
+            self.is_draining or self.is_locked_down or self.is_storage_down or self.models.state.name is None
+        )
+
+    async def identify(self, credential: str) -> Identity:
+        """Return whose a credential is; raises Unauthenticated."""
+        return await self._in(self._gate, self._authenticator.identify, credential)
+
+    async def count_request(self, user_id: str) -> None:
+        """Count a request; raises TooManyRequests."""
+        await self._limit(self.limits.count_request, user_id)
+
+    async def count_images(self, user_id: str, images: int) -> None:
+        """Count films; raises TooManyRequests."""
+        await self._limit(self.limits.count_images, user_id, images)
+
+    async def note_failed_login(self, address: str | None) -> None:
+        """Count a credential that was not good against its address, which is kept as a keyed hash only.
+
+        Raises
+        ------
+        TooManyRequests
+            There were too many already.
+        """
+        self.metrics.failed_logins.inc()
+        name = hmac.digest(self._pepper, (address or "unknown").encode(), "sha256").hex()
+        await self._limit(self.limits.count_failure, name)
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Return once every event is durable.
+
+        Raises
+        ------
+        JournalUnavailable
+        """
+        if len(events) == 1:
+            await self._in(self._records, self._append, events[0])
+        elif events:
+            await asyncio.gather(*(self._in(self._records, self._append, event) for event in events))
+
+    async def with_films(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """Run what asks the engine in a thread."""
+        return await self._in(self._films, work, *arguments)
+
+    async def _in(
+        self, pool: ThreadPoolExecutor, work: Callable[..., _Result], *arguments: object
+    ) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+
+    async def _limit(self, count: Callable[..., None], *arguments: object) -> None:
+        if self.limits.is_remote:
+            await self._in(self._gate, count, *arguments)
+        else:
+            count(*arguments)
+
+    def _append(self, event: Event) -> None:
+        try:
+            self.journal.append(event)
+        except JournalUnavailable:
+            self.metrics.journal_failures.inc()
+            self.is_storage_down = True
+            raise
+        self.is_storage_down = False
+
+    def _source(self) -> ModelSource:
+        return RegistryAlias(self.store) if self.store else OneBundle(self.settings.model)
+
+    def _alert(self, code: str, name: str) -> None:
+        """Write down that a model failed or changed, without waiting for it."""
+        if code in _ALERT_CODES_THAT_FAIL:
+            self.metrics.model_failures.inc()
+        event = Event("model", str(uuid.uuid4()), _OWN_ENDPOINT, None, None, 0, code=code, model_version=name)
+        self._records.submit(self._append_if_possible, event)
+
+    def _append_if_possible(self, event: Event) -> None:
+        try:
+            self._append(event)
+        except HilumError as error:
+            _log.error("an event of the service could not be recorded", extra=fields(code=error.code))
+
+    def _look_at_switches(self) -> None:
+        try:
+            self.is_locked_down = self.switches.state().is_on
+        except JournalUnavailable:
+            self.is_storage_down = True
+        self.metrics.lockdown.set(self.is_locked_down)
+
+    def _look_at_storage(self) -> None:
+        """Try to write again after a failure: while nobody sends films nothing else would."""
+        if self.is_storage_down:
+            self._append_if_possible(
+                Event("model", str(uuid.uuid4()), _OWN_ENDPOINT, None, None, 0, code="storage-recovered")
+            )
+
+    def _look_at_models(self) -> None:
+        self.models.look()
+        self.metrics.fallback.set(self.models.state.is_fallback)
+        self.metrics.ready.set(self.is_ready)
+        self.metrics.films_in_work.set(self.admission.films)
+        if self.settings.tls_cert is not None:
+            self.metrics.certificate.set(certificate_seconds_left(self.settings.tls_cert))
+
+    def _refuse_without_credentials(self) -> None:
+        if self.settings.is_loopback or self.settings.jwks:
+            return
+        if not any(key.role == Role.ADMIN and key.revoked_at is None for key in self.keys.list()):
+            raise ConfigError(
+                f"host {self.settings.host} can be reached from other machines, and there is no admin key:"
+                " run hilum keys create --role admin, or name an identity provider by jwks"
+            )
