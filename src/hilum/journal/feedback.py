@@ -144,7 +144,7 @@ class FeedbackStore:
             FeedbackRow.created_at, FeedbackRow.id
         )
         with self._storage.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.request_id: row.label for row in connection.execute(query)}
 
 
 def _hash_once(*parts: str) -> str:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, make_url
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hilum.domain.errors import ConfigError, JournalUnavailable
 from hilum.domain.thresholds import JOURNAL_LOCK_SECONDS
@@ -43,6 +45,9 @@ class Storage:
     def __init__(self, engine: Engine, file: SqliteFile | None) -> None:
         self.engine = engine
         self.file = file
+        self._generation = 0
+        event.listen(engine, "connect", self._mark)
+        event.listen(engine, "checkin", self._close_stale)
 
     def __repr__(self) -> str:
         return f"Storage({self.engine.dialect.name})"
@@ -142,7 +147,16 @@ class Storage:
                 f"journal: cannot use the database ({_name_fault(fault)}); no answers until it can"
             ) from fault
 
+    def _mark(self, _: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["generation"] = self._generation
+
+    def _close_stale(self, connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        # one that another thread had in use when the pool was thrown away: nobody else would close it
+        if connection is not None and record.info.get("generation") != self._generation:
+            connection.close()
+
     def _start_afresh(self) -> None:
+        self._generation += 1
         self.engine.dispose()
         if self.file is not None:
             self.file.forget()
