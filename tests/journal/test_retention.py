@@ -1,3 +1,6 @@
+import random
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -139,3 +142,93 @@ def test_days_are_24_hours_over_leap_days_and_year_ends(
         journal.append(make_event(number))
     assert run_retention(journal, recorded + 90 * DAY - timedelta(microseconds=1)).anonymised == 0
     assert run_retention(journal, recorded + 90 * DAY).anonymised == 1
+
+
+KILLED_RETENTION = """
+import os, shutil, signal, sys
+from datetime import timedelta
+from pathlib import Path
+from sqlalchemy import event
+from hilum.journal import retention
+from hilum.journal.journal import Journal
+from tests.journal.conftest import CHAIN_KEY, START, FakeClock, make_event
+
+retention.JOURNAL_RETENTION_BATCH = 2
+root = Path(sys.argv[1])
+(root / "whole").mkdir()
+clock = FakeClock()
+journal = Journal.open(f"sqlite:///{root}/whole/j.db", chain_key=CHAIN_KEY, clock=clock)
+for number in range(20):
+    journal.append(make_event(number))
+    clock.advance(days=30)
+journal.close()
+now = START + timedelta(days=365 + 3 * 30)  # 4 of 20 to purge, 9 to anonymise
+kills = 0
+for point in range(1, 300):
+    folder = root / str(point)
+    shutil.copytree(root / "whole", folder)
+    child = os.fork()
+    if child == 0:
+        victim = Journal.open(f"sqlite:///{folder}/j.db", chain_key=CHAIN_KEY, clock=clock)
+        left = [point]
+        def count_down(*_):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        event.listen(victim.storage.engine, "before_cursor_execute", count_down)
+        event.listen(victim.storage.engine, "commit", count_down)
+        retention.run_retention(victim, now, confirmed=True)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    journal = Journal.open(f"sqlite:///{folder}/j.db", chain_key=CHAIN_KEY, clock=clock)
+    verdict = journal.verify()
+    assert verdict.ok, (point, verdict)
+    retention.run_retention(journal, now, confirmed=True)
+    records = journal.read()
+    assert [r.seq for r in records] == list(range(5, 5 + len(records))), point
+    assert [r.user_id is None for r in records if r.kind == "predict"] == [True] * 9 + [False] * 7, point
+    assert sum(r.facts.get("purged", 0) for r in records) == 4, point
+    assert sum(r.facts.get("anonymised", 0) for r in records) == 9, point
+    assert journal.verify().ok, point
+    journal.close()
+    shutil.rmtree(folder)
+    if status == 0:
+        break
+    kills += 1
+print(kills)
+"""
+
+
+def test_a_kill_at_any_statement_loses_nothing_and_a_rerun_goes_on(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_RETENTION, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30
+
+
+def test_generated_histories_agree_with_a_model(tmp_path: Path):
+    """Appends and runs at random, against a list of (day, is_anonymous) that is cut from the front."""
+    rng = random.Random(6)
+    for number in range(12):
+        clock = FakeClock()
+        journal = Journal.open(f"sqlite:///{tmp_path}/{number}.db", chain_key=CHAIN_KEY, clock=clock)
+        model: list[tuple[datetime, bool]] = []
+        for _ in range(25):
+            clock.advance(hours=rng.randrange(0, 24 * 40))
+            if rng.random() < 0.7:
+                journal.append(make_event())
+                model.append((clock.now, False))
+                continue
+            run_retention(journal, clock.now, confirmed=True)
+            model = [(at, is_old or at <= clock.now - 90 * DAY) for at, is_old in model]
+            model = [(at, is_old) for at, is_old in model if at > clock.now - 365 * DAY]
+        records = journal.read(limit=1000, kinds=["predict"])
+        assert [(record.timestamp, record.user_id is None) for record in records] == model
+        verdict = journal.verify()
+        assert verdict.ok, verdict.reason
+        journal.close()

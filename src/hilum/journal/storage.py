@@ -27,7 +27,7 @@ _POLL_S = 0.001
 _POSTGRES_OPTIONS = {
     "connect_timeout": 2,
     "tcp_user_timeout": 1500,  # ms
-    "options": "-c statement_timeout=1500 -c idle_in_transaction_session_timeout=30000",  # ms
+    "options": "-c synchronous_commit=on -c statement_timeout=1500",  # ms
 }
 
 

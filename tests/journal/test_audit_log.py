@@ -1,0 +1,97 @@
+"""`hilum audit-log` on a journal of a service's data folder."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hilum.cli.audit_log import APP
+from hilum.domain.errors import ConfigError, RetentionRefused
+from hilum.journal.journal import Journal
+from tests.journal.conftest import CHAIN_KEY, FakeClock, make_event
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with ten records, one a day, the first 91 days old."""
+    (tmp_path / "chain.key").write_bytes(CHAIN_KEY)
+    clock = FakeClock(datetime.now(UTC) - timedelta(days=91))
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite", chain_key=CHAIN_KEY, clock=clock)
+    for number in range(10):
+        journal.append(make_event(number))
+        clock.advance(days=1)
+    journal.close()
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(APP, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_verify_says_that_a_journal_is_whole(data: Path):
+    assert run("verify", "--data", str(data)) == (0, "ok: 10 records, up to number 10, are whole\n")
+
+
+def test_verify_names_the_first_bad_record_and_exits_1(data: Path):
+    connection = sqlite3.connect(data / "journal.sqlite")
+    connection.execute("UPDATE journal SET prediction = 'Normal' WHERE seq = 4")
+    connection.commit()
+    connection.close()
+    code, text = run("verify", "--data", str(data))
+    assert (code, text) == (1, "BROKEN: record 4: altered, or not written with this chain key\n")
+    code, text = run("verify", "--data", str(data), "--json")
+    assert (code, json.loads(text)["first_bad"]) == (1, 4)
+
+
+def test_export_writes_json_lines_to_stdout_or_a_private_file(data: Path):
+    code, text = run("export", "--data", str(data))
+    records = [json.loads(line) for line in text.splitlines()[1:]]
+    assert (code, [record["seq"] for record in records]) == (0, list(range(1, 11)))
+    out = data / "export.jsonl"
+    assert run("export", "--data", str(data), "--out", str(out)) == (0, "")
+    assert out.read_text() == text
+    assert oct(out.stat().st_mode & 0o777) == "0o600"
+
+
+def test_retention_says_what_it_did_and_asks_when_it_is_much(data: Path):
+    assert run("retention", "--data", str(data)) == (0, "2 anonymised, 0 purged\n")
+    journal = Journal.open(f"sqlite:///{data}/journal.sqlite", chain_key=CHAIN_KEY)
+    old = FakeClock(datetime.now(UTC) - timedelta(days=95))
+    journal.close()
+    late = Journal.open(f"sqlite:///{data}/journal.sqlite", chain_key=CHAIN_KEY, clock=old)
+    for number in range(9):
+        late.append(make_event(number))
+    late.close()
+    code, text = run("retention", "--data", str(data))
+    assert (code, text.splitlines()) == (
+        0,
+        [
+            "0 anonymised, 0 purged",
+            "record 3 is ahead of its time and holds up others: see the clock, --confirm",
+        ],
+    )
+    assert run("retention", "--data", str(data), "--confirm") == (0, "17 anonymised, 0 purged\n")
+
+
+def test_retention_that_is_refused_says_so(data: Path, tmp_path: Path):
+    connection = sqlite3.connect(data / "journal.sqlite")
+    connection.execute("DELETE FROM journal WHERE seq > 2")
+    connection.commit()
+    connection.close()
+    with pytest.raises(RetentionRefused, match="2 of 2 records are due to anonymise"):
+        run("retention", "--data", str(data))
+
+
+def test_a_missing_key_or_database_is_a_usage_error_and_makes_nothing(tmp_path: Path):
+    with pytest.raises(ConfigError, match="the chain key cannot be read"):
+        run("verify", "--data", str(tmp_path))
+    (tmp_path / "chain.key").write_bytes(CHAIN_KEY)
+    with pytest.raises(ConfigError, match="there is no database journal.sqlite"):
+        run("verify", "--data", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["chain.key"]
