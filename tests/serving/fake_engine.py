@@ -52,7 +52,12 @@ def draw_png(side: int = 64, shade: int = 90) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 class FakeEngine:
@@ -89,7 +94,7 @@ class FakeEngine:
         FakeEngine.opened.append(folder.name)
 
     @classmethod
-    def open(cls, folder: Path, *, site: Path | None = None, settings: object = None) -> "FakeEngine":
+    def open(cls, folder: Path, **_: object) -> "FakeEngine":
         return cls(folder)
 
     def predict(self, data: bytes, *, explain: bool = False, film: bool = False) -> FilmAnswer:

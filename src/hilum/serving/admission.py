@@ -1,7 +1,7 @@
 """How much work is taken at once: films with the engine, and bytes of bodies in memory.
 
-What does not fit is refused before its body is read, at a cost of nothing. Counted on the event loop alone, so
-no lock is needed.
+What does not fit is refused before its body is read, at no cost. Counted on the event loop alone, so no lock
+is needed.
 """
 
 import random
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hilum.domain.thresholds import MAX_FILMS_IN_WORK, MAX_UPLOAD_BYTES, MAX_UPLOADS
-from hilum.serving.problems import Unavailable
+from hilum.serving.refusals import Unavailable
 
 
 class Admission:
@@ -54,7 +54,7 @@ class Admission:
 
     @contextmanager
     def work(self, films: int = 1) -> Iterator[None]:
-        """Hold the place of `films` that go to the engine; a batch may exceed the limit if it starts below it.
+        """Hold the place of `films` that go to the engine; a batch may go beyond the limit from below.
 
         Raises
         ------

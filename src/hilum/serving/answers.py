@@ -16,7 +16,8 @@ from hilum.serving.schemas import (
 )
 
 if TYPE_CHECKING:
-    from hilum.inference.engine import Explanation, FilmAnswer
+    from hilum.inference.engine import FilmAnswer
+    from hilum.inference.explanation import Explanation
     from hilum.serving.models_in_use import Served
 
 _SCENARIOS = ("screening", "balanced", "confirmation")

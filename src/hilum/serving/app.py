@@ -30,8 +30,9 @@ from hilum.serving.exchange import exchange_of
 from hilum.serving.front_door import FrontDoor
 from hilum.serving.models_in_use import OpenEngine
 from hilum.serving.network import NetworkGate
-from hilum.serving.problems import Unprocessable, describe, send_problem
+from hilum.serving.problems import describe, send_problem
 from hilum.serving.recorder import Recorder
+from hilum.serving.refusals import Unprocessable
 from hilum.serving.routes import admin, audit, feedback, health, model, page, predict
 from hilum.serving.service import Service
 from hilum.serving.settings import ServiceSettings, read_settings
@@ -54,7 +55,7 @@ _ADMIN_METHODS = ("GET", "POST", "DELETE")
 
 
 def open_real_engine(folder: Path, *, site: Path | None = None) -> "Engine":
-    """Open a bundle, with the profile of the site where it is for this bundle; raises as `Engine.open` does."""
+    """Open a bundle, with the profile of the site if there is one; raises as `Engine.open` does."""
     from hilum.inference.engine import Engine
 
     return Engine.open(folder, site=site)

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from hilum.domain.thresholds import MAX_TOKEN_BYTES
 from hilum.serving.exchange import Identity, header_values
-from hilum.serving.problems import Unauthenticated
+from hilum.serving.refusals import Unauthenticated
 
 _API_KEY = re.compile(r"hilum_[A-Za-z0-9]{1,64}\.[A-Za-z0-9_-]{1,128}")
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from hilum.domain.thresholds import BODY_GRACE_S, MIN_BODY_BYTES_PER_S
-from hilum.serving.problems import TooLarge, TooSlow
+from hilum.serving.refusals import TooLarge, TooSlow
 
 
 async def read_chunks(

@@ -1,4 +1,4 @@
-"""The outermost layer: request id, security headers, time, log line, and the answer to what nobody foresaw."""
+"""The outermost layer: request id, security headers, time, log line, the answer to what nobody foresaw."""
 
 import logging
 import time
@@ -41,6 +41,7 @@ class Envelope:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)

@@ -1,6 +1,6 @@
 """One request on its way through the service: who asks, what for, and what the journal is to hold of it.
 
-Lives in the ASGI scope's state, made by the outermost layer and filled by those inside. Holds no text that the
+Lives in the ASGI scope's state, made by the outermost layer and filled by those inside. Holds no text that a
 caller wrote: no header, no file name, no path.
 """
 

@@ -1,6 +1,7 @@
-"""Which version answers when the wanted one cannot: the version before it, then the one before that, then the one
-that ships with hilum. A version that failed is not asked again until someone moves the alias: A to B never leads
-back to A.
+"""Which version answers when the wanted one cannot.
+
+The version before it, then the one before that, then the one that ships with hilum. A version that failed is
+not asked again until someone moves the alias: A to B never leads back to A.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from hilum.domain.errors import CheckpointError, HilumError
 from hilum.registry.alias import PRODUCTION, alias_file
 from hilum.registry.bundle import find_released
 from hilum.registry.store import ModelStore
-
 
 UNKNOWN = "unknown"
 """What a wanted version is called whose name cannot be read."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hilum.serving.service import Service
 
 _AT_ONCE = 2
-"""Films of one batch with the engine at once: as many as it has workers, so that batches leave room for others."""
+"""Films of one batch with the engine at once, so that batches leave room for others."""
 
 
 async def answer_film(

@@ -19,18 +19,17 @@ from hilum.serving.access import Access, AccessTable
 from hilum.serving.auth import read_credential
 from hilum.serving.body import read_all, replay
 from hilum.serving.exchange import Exchange, exchange_of, header_values
-from hilum.serving.problems import (
+from hilum.serving.problems import describe, send_problem
+from hilum.serving.refusals import (
     BadRequest,
     Forbidden,
     HeadersTooLarge,
     Lockdown,
+    MethodNotAllowed,
     NotFound,
-    RequestRefused,
     TooLarge,
     Unauthenticated,
     UnsupportedType,
-    describe,
-    send_problem,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ class FrontDoor:
         self._table = table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -86,7 +86,7 @@ class FrontDoor:
         access = match.methods.get(scope["method"])
         if access is None:
             allowed = ", ".join(match.methods)
-            raise _MethodNotAllowed(headers=[("allow", allowed)], is_last=_has_body(scope))
+            raise MethodNotAllowed(headers=[("allow", allowed)], is_last=_has_body(scope))
         exchange.access = access
         return access
 
@@ -102,14 +102,6 @@ class FrontDoor:
         if identity.role not in roles:
             raise Forbidden(is_last=_has_body(scope))
         await self._service.count_request(identity.user_id)
-
-
-class _MethodNotAllowed(RequestRefused):
-    """The path is right, the method is not."""
-
-    status = 405
-    code = "method_not_allowed"
-    detail = "This method is not offered here."
 
 
 def check_headers(scope: Scope) -> int | None:

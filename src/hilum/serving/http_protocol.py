@@ -1,5 +1,7 @@
-"""uvicorn's HTTP protocol with the limits that it leaves to others: time and size of a header, our own answer to
-bad syntax, and an unhurried end of connections whose request body was refused.
+"""uvicorn's HTTP protocol with the limits that it leaves to others.
+
+Time and size of a header, our own answer to bad syntax, and an unhurried end of connections whose request
+body was refused.
 """
 
 import asyncio
@@ -11,14 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hilum.domain.thresholds import MAX_HEADER_BYTES, MAX_HEADER_S
 from hilum.serving.envelope import SECURITY_HEADERS
-from hilum.serving.problems import (
-    CONTENT_TYPE,
-    BadRequest,
-    HeadersTooLarge,
-    RequestRefused,
-    TooSlow,
-    describe,
-)
+from hilum.serving.problems import CONTENT_TYPE, describe
+from hilum.serving.refusals import BadRequest, HeadersTooLarge, RequestRefused, TooSlow
 
 _LINGER_S = 2.0
 _LINGER_BYTES = 4 * 1024 * 1024

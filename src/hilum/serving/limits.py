@@ -19,7 +19,7 @@ from limits.storage.base import MovingWindowSupport
 from limits.strategies import MovingWindowRateLimiter
 
 from hilum.domain.thresholds import RATE_WINDOW_S
-from hilum.serving.problems import TooManyRequests, Unavailable
+from hilum.serving.refusals import TooManyRequests, Unavailable
 from hilum.serving.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)

@@ -1,5 +1,7 @@
-"""What Prometheus is told. Labels come from closed sets (route templates, codes, classes), so that no caller can
-make series: at most some 200 whatever is sent.
+"""What Prometheus is told.
+
+Labels come from closed sets (route templates, codes, classes), so that no caller can make series: at most
+some 200 whatever is sent.
 """
 
 import os
@@ -14,7 +16,7 @@ from prometheus_client import (
     generate_latest,
     start_http_server,
 )
-from prometheus_client.multiprocess import MultiProcessCollector  # type: ignore[no-untyped-call]
+from prometheus_client.multiprocess import MultiProcessCollector
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
@@ -78,7 +80,7 @@ class Metrics:
             "hilum_lockdown", "1 while the service is shut.", registry=registry, multiprocess_mode="livemax"
         )
         self.certificate = Gauge(
-            "hilum_certificate_expiry_seconds", "Seconds until the TLS certificate expires.", registry=registry,
+            "hilum_certificate_expiry_seconds", "Until the TLS certificate expires.", registry=registry,
             multiprocess_mode="livemin",
         )  # fmt: skip
 

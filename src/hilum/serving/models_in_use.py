@@ -1,9 +1,9 @@
 """The model that answers now, and what happens when it must be another one.
 
-A new version is opened beside the old one, then swapped in; the old one ends when its last film is answered. A
-version that fails to open, or fails `ENGINE_FAILURES_TO_FALL_BACK` times in a row, is replaced by the next
-candidate of `hilum.serving.fallback`; each film that it failed on is asked of that candidate once. Thread-safe;
-knows nothing about HTTP.
+A new version is opened beside the old one, then swapped in; the old one ends when its last film is answered.
+A version that fails to open, or fails `ENGINE_FAILURES_TO_FALL_BACK` times in a row, is replaced by the next
+candidate of `hilum.serving.fallback`; each film that it failed on is asked of that candidate once.
+Thread-safe; knows nothing about HTTP.
 """
 
 import logging
@@ -19,7 +19,8 @@ from hilum.domain.errors import EngineFailed, HilumError
 from hilum.domain.thresholds import ENGINE_FAILURES_TO_FALL_BACK, REOPEN_S
 from hilum.serving.fallback import Candidate, ModelSource
 from hilum.serving.logs import fields
-from hilum.serving.problems import Unavailable, where_it_broke
+from hilum.serving.problems import where_it_broke
+from hilum.serving.refusals import Unavailable
 
 if TYPE_CHECKING:
     from hilum.inference.engine import Engine, FilmAnswer, ModelIdentity
@@ -216,7 +217,7 @@ class ModelsInUse:
             return Served(answer, engine.identity, engine.facts, loaded.name != self._wanted)
 
     def _note_failure(self, loaded: _Loaded) -> _Loaded | None:
-        """Count a failure, and return who is to be asked instead; make that one active at the last failure."""
+        """Count a failure and return who is to be asked instead; the last failure makes that one active."""
         with self._change:
             if loaded is not self._active:  # another thread has switched already
                 return self._active

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hilum.serving.exchange import exchange_of, header_values
-from hilum.serving.problems import Forbidden, describe, send_problem
+from hilum.serving.problems import describe, send_problem
+from hilum.serving.refusals import Forbidden
 from hilum.serving.settings import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -75,6 +76,7 @@ class NetworkGate:
         self._trusted = tuple(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

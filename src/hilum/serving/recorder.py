@@ -1,9 +1,9 @@
 """Records a request in the journal before the first byte of its answer leaves.
 
-What cannot be recorded is not answered: a record that fails turns the answer into 503 `storage`. A refusal stands
-even unrecorded, for it tells nothing. Refusals that a caller can repeat for nothing (bad credentials, rate limits)
-are recorded once per network or key, code and minute, with the number of those that followed: an attacker must
-not fill the disk.
+What cannot be recorded is not answered: a record that fails turns the answer into 503 `storage`. A refusal
+stands even unrecorded, for it tells nothing. Refusals that a caller can repeat for nothing (bad credentials,
+rate limits) are recorded once per network or key, code and minute, with the number of those that followed the
+last one: an attacker must not fill the disk.
 """
 
 import time
@@ -68,6 +68,7 @@ class Recorder:
         self._tally = RefusalTally()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What comes in and goes out as JSON, separate from the records inside; the examples are those of /openapi.json."""
+"""What films, models and feedback are as JSON, apart from the records inside; examples go to /openapi.json."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -10,15 +10,11 @@ from hilum.domain.notice import NOTICE
 from hilum.serving.exchange import Role
 
 _ID = "7f3f9f0a-6d0e-4f39-9d7b-3b0f6f1d2c11"
-_NAME = "tf_efficientnet_lite0_v1.0.0_20261124"
+EXAMPLE_NAME = "tf_efficientnet_lite0_v1.0.0_20261124"
 _SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._-]{1,64}$")]
-Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 RequestId = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 ]
-BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,120}$")]
 
 
 class Incoming(BaseModel):
@@ -36,7 +32,7 @@ class Outgoing(BaseModel):
 class ModelOut(Outgoing):
     """Which model answered."""
 
-    name: str = Field(examples=[_NAME])
+    name: str = Field(examples=[EXAMPLE_NAME])
     version: str = Field(examples=["1.0.0"])
     preprocessing_id: str = Field(examples=["0a1b2c3d4e5f"])
     site: str | None = None
@@ -151,7 +147,7 @@ class HealthOut(Outgoing):
     """How the service is."""
 
     status: Literal["ok", "degraded", "unavailable"]
-    model: str | None = Field(examples=[_NAME])
+    model: str | None = Field(examples=[EXAMPLE_NAME])
     version: str | None = Field(examples=["1.0.0"])
     fallback: bool = False
     reason: str | None = None
@@ -176,7 +172,7 @@ class ExplainableOut(Outgoing):
 class ModelInfoOut(Outgoing):
     """What the model is, what it was measured at and what is known against it."""
 
-    name: str = Field(examples=[_NAME])
+    name: str = Field(examples=[EXAMPLE_NAME])
     version: str = Field(examples=["1.0.0"])
     architecture: str = Field(examples=["tf_efficientnet_lite0"])
     classes: list[str] = Field(examples=[["Normal", "Pneumonia", "Tuberculosis"]])
@@ -219,122 +215,3 @@ class FeedbackOut(Outgoing):
 
     feedback_id: str = Field(examples=[_ID])
     queued_for_review: bool
-
-
-class RecordOut(Outgoing):
-    """A record of the journal."""
-
-    seq: int
-    timestamp: datetime
-    kind: str
-    request_id: str
-    endpoint: str
-    user_id: str | None
-    ip_address: str | None
-    status: int
-    code: str | None
-    prediction: str | None
-    confidence: float | None
-    inference_time_ms: float | None
-    model_version: str | None
-    facts: dict[str, str | int | float | bool | None]
-    hash: str
-    is_anonymised: bool = False
-
-
-class RecordsOut(Outgoing):
-    """A page of the journal."""
-
-    records: list[RecordOut]
-    next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
-
-
-class VerdictOut(Outgoing):
-    """Whether the journal's chain holds."""
-
-    ok: bool
-    records: int
-    first_bad: int | None
-    reason: str | None
-
-
-class KeyIn(Incoming):
-    """A key to be made."""
-
-    label: Label = Field(examples=["ward 3"])
-    role: Role
-    expires_in_days: Annotated[int, Field(ge=1, le=366, examples=[90])] = 90
-
-
-class KeyOut(Outgoing):
-    """A key, without its secret."""
-
-    id: str = Field(examples=["k3b9c2a1"])
-    label: str = Field(examples=["ward 3"])
-    role: Role
-    created_at: datetime
-    expires_at: datetime
-    revoked_at: datetime | None
-
-
-class NewKeyOut(Outgoing):
-    """A key with its secret, this once."""
-
-    id: str = Field(examples=["k3b9c2a1"])
-    key: str = Field(examples=["hilum_k3b9c2a1.SECRET"])
-    label: str = Field(examples=["ward 3"])
-    role: Role
-    expires_at: datetime
-
-
-class RotateIn(Incoming):
-    """How long the old key stays good beside the new one."""
-
-    overlap_hours: Annotated[float, Field(ge=0, le=24 * 31, examples=[24])] = 24
-
-
-class StoredModelOut(Outgoing):
-    """A version in the registry."""
-
-    name: str = Field(examples=[_NAME])
-    version: str = Field(examples=["1.0.0"])
-    aliases: list[str]
-    active: bool = Field(description="It answers now.")
-    ok: bool
-    reason: str | None
-
-
-class PromoteIn(Incoming):
-    """A version to be made production."""
-
-    name: BundleName = Field(examples=[_NAME])
-    reason: Reason = Field(examples=["Better on our own films."])
-
-
-class RollbackIn(Incoming):
-    """Why the version before is wanted again."""
-
-    reason: Reason = Field(examples=["Too many false alarms since Monday."])
-
-
-class PromotionOut(Outgoing):
-    """What production is now, or why it is not what was asked for."""
-
-    promoted: bool
-    name: str = Field(examples=[_NAME])
-    reasons: list[str]
-
-
-class LockdownIn(Incoming):
-    """Why the service is shut: a code, no story."""
-
-    reason_code: Code = Field(examples=["key-leaked"])
-
-
-class LockdownOut(Outgoing):
-    """The switch."""
-
-    on: bool
-    reason_code: str | None
-    by: str | None
-    at: datetime | None

@@ -1,7 +1,7 @@
 """The two secrets of a service: the pepper of its API keys and the key of its journal's chain.
 
-Files of their own, apart from the database: a copy of the database opens nothing. Made on first use, readable by
-their owner alone; never in the environment, the command line or a log.
+Files of their own, apart from the database: a copy of the database opens nothing. Made on first use, readable
+by their owner alone; never in the environment, the command line or a log.
 """
 
 import os

@@ -91,9 +91,8 @@ def announce(config: uvicorn.Config, listener: socket.SocketType) -> None:
     """Say on stderr where the service listens."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(
-        f"listening on {'https' if config.is_ssl else 'http'}://{shown}:{port}", file=sys.stderr, flush=True
-    )  # noqa: T201
+    sys.stderr.write(f"listening on {'https' if config.is_ssl else 'http'}://{shown}:{port}\n")
+    sys.stderr.flush()
 
 
 def make_tls(config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:

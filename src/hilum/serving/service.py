@@ -239,7 +239,7 @@ class Service:
     def _refuse_without_credentials(self) -> None:
         if self.settings.is_loopback or self.settings.jwks:
             return
-        if not any(key.role == Role.ADMIN and key.revoked_at is None for key in self.keys.list()):
+        if not any(key.role == "admin" and key.revoked_at is None for key in self.keys.list()):
             raise ConfigError(
                 f"host {self.settings.host} can be reached from other machines, and there is no admin key:"
                 " run hilum keys create --role admin, or name an identity provider by jwks"

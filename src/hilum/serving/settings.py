@@ -118,11 +118,12 @@ class ServiceSettings(BaseSettings):
              self.workers > 1 and self.limiter_url.get_secret_value().startswith("memory:")),
             ("cors_credentials with the origin * lets every page act as its visitor; name the origins",
              self.cors_credentials and "*" in self.cors_origins),
-            ("jwks needs jwt_issuer and jwt_audience", self.jwks and not (self.jwt_issuer and self.jwt_audience)),
+            ("jwks needs jwt_issuer and jwt_audience",
+             self.jwks and not (self.jwt_issuer and self.jwt_audience)),
             ("jwks must be a file or an https URL", self.jwks and self.jwks.startswith("http:")),
             ("a network of every address is no trusted proxy; name the proxies",
              any(network.prefixlen == 0 for network in self.trusted_proxies)),
-            (f"host {self.host} can be reached from other machines: give tls_cert and tls_key, or bind 127.0.0.1",
+            (f"host {self.host} can be reached by others: give tls_cert and tls_key, or bind 127.0.0.1",
              not self.is_loopback and not self.has_tls),
         ]  # fmt: skip
         found = [sentence for sentence, is_wrong in problems if is_wrong]

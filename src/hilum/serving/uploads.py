@@ -1,7 +1,8 @@
 """Films out of a form, in memory only.
 
-The low-level parser of python_multipart calls back for every piece; names of files and the parts' own types are
-thrown away unread. Starlette's parser is not used: it writes every file above 1 MiB to a temporary file in clear.
+The low-level parser of python_multipart calls back for every piece; names of files and the parts' own types
+are thrown away unread. Starlette's parser is not used: it writes every file above 1 MiB to a temporary file
+in clear.
 """
 
 import base64
@@ -23,7 +24,7 @@ from hilum.domain.thresholds import (
 )
 from hilum.serving.body import read_chunks
 from hilum.serving.exchange import exchange_of
-from hilum.serving.problems import BadRequest, DigestMismatch, TooLarge, UnsupportedType
+from hilum.serving.refusals import BadRequest, DigestMismatch, TooLarge, UnsupportedType
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

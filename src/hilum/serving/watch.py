@@ -1,4 +1,4 @@
-"""A thread that looks after things every half second: the alias, the lockdown, a journal that could not be written."""
+"""A thread that looks after things every half second: the alias, the lockdown, a journal that failed."""
 
 import logging
 import threading

@@ -9,9 +9,7 @@ from hilum.domain.errors import InputError
 from hilum.journal.switches import SwitchState
 from hilum.registry.store import ModelStore
 from hilum.serving.exchange import Outcome, Role
-from hilum.serving.problems import Conflict, NotFound
-from hilum.serving.routes.dependencies import GUARDED, ExchangeDep, IdentityDep, ServiceDep, problems
-from hilum.serving.schemas import (
+from hilum.serving.oversight_schemas import (
     KeyIn,
     KeyOut,
     LockdownIn,
@@ -23,6 +21,8 @@ from hilum.serving.schemas import (
     RotateIn,
     StoredModelOut,
 )
+from hilum.serving.refusals import Conflict, NotFound
+from hilum.serving.routes.dependencies import GUARDED, ExchangeDep, IdentityDep, ServiceDep, problems
 from hilum.serving.service import Service
 
 router = APIRouter(prefix="/admin", tags=["admin"], responses=problems(*GUARDED, 404, 409, 413, 415, 422))

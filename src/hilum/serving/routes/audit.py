@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from hilum.serving.oversight_schemas import RecordOut, RecordsOut, VerdictOut
 from hilum.serving.routes.dependencies import GUARDED, ServiceDep, problems
-from hilum.serving.schemas import RecordOut, RecordsOut, RequestId, VerdictOut
+from hilum.serving.schemas import RequestId
 
 router = APIRouter(tags=["audit"], responses=problems(*GUARDED, 422))
 _MAX_PAGE = 1000

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Response
 
 from hilum.domain.errors import InputError
 from hilum.serving.exchange import Outcome
-from hilum.serving.problems import Conflict, NotFound
+from hilum.serving.refusals import Conflict, NotFound
 from hilum.serving.routes.dependencies import GUARDED, ExchangeDep, IdentityDep, ServiceDep, problems
 from hilum.serving.schemas import FeedbackIn, FeedbackOut
 
@@ -17,7 +17,7 @@ _CREATED, _KNOWN = 201, 200
 
 
 @router.post("/feedback", response_model=FeedbackOut, status_code=_CREATED)
-def give_feedback(
+def give_feedback(  # noqa: PLR0917 - FastAPI names them all
     said: FeedbackIn,
     service: ServiceDep,
     exchange: ExchangeDep,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
-from hilum.serving.problems import NotFound
+from hilum.serving.refusals import NotFound
 from hilum.serving.routes.dependencies import problems
 
 router = APIRouter(tags=["page"])
