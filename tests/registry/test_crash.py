@@ -94,7 +94,7 @@ def test_killed_at_random_moments_of_promote_rollback_and_prune(tmp_path: Path):
 OPERATIONS = {
     "promote": "store.promote(names[3], by='child', reason='next')",
     "rollback": "store.rollback(by='child', reason='back')",
-    "prune": "store.prune(0, by='child', reason='room')",
+    "prune": "store.prune(1, by='child', reason='room')",
 }
 PROGRAM = """
 import os, sys
@@ -154,6 +154,39 @@ def test_killed_at_every_call_that_changes_the_disk(tmp_path: Path, operation: s
         assert done.returncode == -signal.SIGKILL, (call, count, done.stderr)
         check_readers(root, {names[2], new})
         check_mended(root, {names[2], new})
+
+
+FAILURES = [
+    *(("write", count, "ENOSPC") for count in range(1, 4)),
+    *(("fsync", count, "EIO") for count in range(1, 6)),
+    *(("rename", count, "EROFS") for count in range(1, 3)),
+]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_full_or_failing_disk_refuses_or_promotes_and_says_which(tmp_path: Path):
+    root = tmp_path / "registry"
+    names = [make_bundle(root, f"1.{minor}.0") for minor in range(4)]
+    store = ModelStore(root)
+    for name in names[:3]:
+        store.promote(name, by="ada", reason="newer")
+    untouched = tmp_path / "untouched"
+    shutil.copytree(root, untouched)
+    told = set()
+    for call, count, failure in FAILURES:
+        shutil.rmtree(root)
+        shutil.copytree(untouched, root)
+        done = start(root, names, "promote", "-e", f"inject={call}:error={failure}:when={count}")
+        promoted = ModelStore(root).production() == names[3]
+        assert promoted or done.returncode == 1, (call, count, done.stderr)
+        # the folder's fsync is the one call after the move whose failure leaves it open
+        assert done.returncode == 0 or not promoted or (call, count) == ("fsync", 2), (call, count)
+        if promoted and done.returncode == 0:
+            assert "the next change completes it" in done.stderr
+        told.add(done.returncode)
+        check_readers(root, {names[2], names[3]})
+        check_mended(root, {names[2], names[3]})
+    assert told == {0, 1}
 
 
 def test_the_check_has_teeth_an_alias_written_in_place_is_found_torn(tmp_path: Path):

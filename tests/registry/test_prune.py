@@ -24,7 +24,7 @@ numbers = st.integers(0, VERSIONS - 1)
     broken=st.sets(st.sampled_from(NAMES)),
     present=st.sets(st.sampled_from(NAMES)),
 )
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_neither_the_active_nor_the_previous_ones_nor_the_waiting_are_chosen(
     stack: list[str], active: str, keep: int, broken: set[str], present: set[str]
 ):
@@ -50,7 +50,7 @@ def test_neither_the_active_nor_the_previous_ones_nor_the_waiting_are_chosen(
         max_size=12,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_history_leaves_what_a_plain_stack_says(steps: list[tuple[str, int]]):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,3 +222,21 @@ def test_a_bundle_without_its_evaluation_is_refused(root: Path):
     (root / name / "evaluation-test.json").write_text("[1]")
     seal(root / name)
     assert ModelStore(root).verify(name) == []
+
+
+def test_a_current_version_that_is_damaged_is_not_compared_with(root: Path):
+    first, second = make_bundle(root, "1.0.0"), make_bundle(root, "1.1.0")
+    store = ModelStore(root)
+    promote(store, first)
+    (root / first / "card.md").write_text("changed")
+    result = store.promote(second, by="ada", reason="the other one is damaged")
+    assert result.promoted
+    assert result.not_judged[0].startswith("the current version cannot be compared with: ")
+
+
+def test_the_registry_needs_neither_torch_nor_numpy():
+    modules = ("store", "promotion", "changelog", "signing", "override", "versions")
+    imports = "".join(f"import hilum.registry.{module}\n" for module in modules)
+    program = f"import sys\n{imports}print({{'torch', 'numpy', 'mlflow', 'pydantic'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

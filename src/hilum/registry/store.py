@@ -11,6 +11,7 @@ take turns, and each first finishes what a crash interrupted. What a version num
 `hilum.registry.versions`. Knows nothing about torch or HTTP.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from hilum.registry.promotion import PromotionResult, Refusal, judge_promotion
 from hilum.registry.prune import choose_prunable, start_prune
 from hilum.registry.recovery import finish_prune, recover
 from hilum.registry.versions import parse_name
+
+log = logging.getLogger(__name__)
 
 _TOOL = "hilum"
 
@@ -202,8 +205,9 @@ class ModelStore:
                 details=details,
             )
             if promoted:
-                write_alias(self.root, push(alias, event))
-            self._history.append(event)
+                self._move(push(alias, event))
+            else:
+                self._history.append(event)
         return PromotionResult(name, promoted, event.previous, refusals, not_judged, event.override)
 
     def rollback(self, *, by: str, reason: str = "rolled back") -> str:
@@ -221,8 +225,7 @@ class ModelStore:
             if alias is None or target is None:
                 raise CheckpointError(f"{self.root}: there is no earlier version to roll back to.")
             event = self._event("rollback", target, by=by, reason=reason, previous=alias.name)
-            write_alias(self.root, pop_to(alias, event))
-            self._history.append(event)
+            self._move(pop_to(alias, event))
         return target
 
     def prune(self, keep: int, *, by: str = _TOOL, reason: str = "pruned") -> Names:
@@ -256,7 +259,14 @@ class ModelStore:
             if adopt:
                 self._adopt()
             yield self._read_alias()
-            write_changelog(self.root, self.history())
+            with _left_for_the_next_change(self.root, "its changelog"):
+                write_changelog(self.root, self.history())
+
+    def _move(self, alias: Alias) -> None:
+        """Move the alias, which carries the event that the history then gets."""
+        write_alias(self.root, alias)
+        with _left_for_the_next_change(self.root, "its history"):
+            self._history.append(alias.event)
 
     def _adopt(self) -> None:
         """Write down releases that were put here without a record, or whose writer died before it."""
@@ -314,3 +324,14 @@ class ModelStore:
         aliases = (PRODUCTION,) if alias is not None and alias.name == name else ()
         version = parse_name(name).version_text
         return StoredModel(name, version, self.root / name, aliases, not problems, " ".join(problems))
+
+
+@contextmanager
+def _left_for_the_next_change(root: Path, what: str) -> Iterator[None]:
+    """Let a full disk not undo in words what was done: the next change writes what is missing."""
+    try:
+        yield
+    except OSError as error:
+        log.error(
+            "%s: %s could not be written (%s); the next change completes it.", root, what, error.strerror
+        )
