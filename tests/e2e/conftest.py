@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import cv2
 import pytest
@@ -134,11 +135,19 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def stub(tmp_path: Path) -> Iterator[Service]:
-    service = Service([sys.executable, "-m", "tests.e2e.stub_api"], tmp_path / "stub.log")
+@pytest.fixture(scope="module")
+def stub_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("stub") / "stub.log"
+    service = Service([sys.executable, "-m", "tests.e2e.stub_api"], log)
     yield service
     service.stop()
+
+
+@pytest.fixture
+def stub(stub_process: Service) -> Service:
+    """The stub, having seen nothing yet."""
+    urlopen(Request(f"{stub_process.url}/stub/forget", method="POST")).close()
+    return stub_process
 
 
 Open = Callable[..., ReadingRoom]

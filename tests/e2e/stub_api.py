@@ -2,7 +2,8 @@
 
 Serves the real page with the real policy, and answers in the shapes of the real service. A film asks for a
 behaviour with `stub:<name>` after its last byte, where decoders look no more: normal, withheld, refused,
-damaged, limited, overload, slow, foreign, lockdown, expired, hostile. `GET /stub/seen` tells what arrived.
+damaged, limited, overload, slow, foreign, lockdown, expired, hostile. `GET /stub/seen` tells what arrived
+since `POST /stub/forget`.
 """
 
 import asyncio
@@ -41,16 +42,17 @@ KEYS = {
     "hilum_clin.secret": {"user_id": "clin", "role": "clinician", "label": "reading room 2"},
     "hilum_audi.secret": {"user_id": "audi", "role": "auditor", "label": "quality office"},
     "hilum_admi.secret": {"user_id": "admi", "role": "admin", "label": "imaging IT"},
+    "hilum_adm2.secret": {"user_id": "adm2", "role": "admin", "label": "security"},
 }
 FAILURES = [
-    "external: 8 of 201 Tuberculosis films from sakha_tb were called Tuberculosis (sensitivity 4.0 %, 95 % CI"
-    " 1.5–6.7 %).",
-    "external: Prediction sets miss Tuberculosis in 186 of 201 films, more than chance allows after a promise of"
-    " 10 %.",
+    "external: 8 of 201 Tuberculosis films from sakha_tb were called Tuberculosis (sensitivity 4.0 %,"
+    " 95 % CI 1.5–6.7 %).",
+    "external: Prediction sets miss Tuberculosis in 186 of 201 films, more than chance allows after a promise"
+    " of 10 %.",
 ]
 CONFOUNDED = (
-    "Sick rather than normal is what the films support; whether it is Pneumonia or Tuberculosis is not supported:"
-    " in training the two never came from one source."
+    "Sick rather than normal is what the films support; whether it is Pneumonia or Tuberculosis is not"
+    " supported: in training the two never came from one source."
 )
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 EXPIRES = "2027-02-21T09:00:00Z"
@@ -67,11 +69,17 @@ class Seen:
         self.attempts: Counter[str] = Counter()
         self.running = self.most_running = 0
         self.lockdown = False
+        self.locked_by = ""
         self.active = MODEL
-        self.keys = [{"id": value["user_id"], **value, "expires_at": EXPIRES} for value in KEYS.values()]
+        self.keys = [
+            {"id": value["user_id"], **value, "expires_at": EXPIRES} for value in [*KEYS.values()][:3]
+        ]
 
 
-seen = Seen()
+class State:
+    """Holds what the current test saw; a film of a test before still counts for that one."""
+
+    seen = Seen()
 
 
 def problem(status: int, code: str, detail: str, fix: str | None = None, **headers: str) -> JSONResponse:
@@ -207,6 +215,7 @@ async def explain(request: Request) -> Response:
     caller = who(request, "clinician", "admin")
     if isinstance(caller, JSONResponse):
         return caller
+    seen = State.seen
     seen.running += 1
     seen.most_running = max(seen.most_running, seen.running)
     try:
@@ -230,31 +239,34 @@ async def explain(request: Request) -> Response:
         seen.running -= 1
 
 
+REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
+    "refused": (
+        422,
+        "inverted",
+        "Black and white seem to be exchanged: air is bright.",
+        "Invert the grey values, or state MONOCHROME1 in the DICOM header.",
+    ),
+    "damaged": (422, "image_damaged", "The image is cut off or damaged.", "Export it again."),
+    "expired": (401, "unauthenticated", "The key has expired.", None),
+    "broken": (500, "internal", "Something failed here.", None),
+}
+WAITS = {
+    "limited": (429, "rate_limited", "This key may ask 100 times a minute."),
+    "overload": (503, "overload", "Too many films wait."),
+}
+
+
 async def _behave(data: bytes) -> Response:
     behaviour = data.rpartition(b"stub:")[2].decode() if b"stub:" in data[-40:] else ""
     digest = hashlib.sha256(data).hexdigest()
-    seen.attempts[digest] += 1
+    State.seen.attempts[digest] += 1
     await asyncio.sleep(3.0 if behaviour == "slow" else 0.15)
-    if behaviour in {"limited", "overload"} and seen.attempts[digest] <= BUSY_TIMES:
-        if behaviour == "limited":
-            detail = "This key may ask 100 times a minute."
-            return problem(429, "rate_limited", detail, **{"Retry-After": "1"})
-        return problem(503, "overload", "Too many films wait.", **{"Retry-After": "1"})
-    if behaviour == "refused":
-        return problem(
-            422,
-            "inverted",
-            "Black and white seem to be exchanged: air is bright.",
-            "Invert the grey values, or state MONOCHROME1 in the DICOM header.",
-        )
-    if behaviour == "damaged":
-        return problem(422, "image_damaged", "The image is cut off or damaged.", "Export it again.")
-    if behaviour == "lockdown" or seen.lockdown:
+    if behaviour == "lockdown" or State.seen.lockdown:
         return problem(503, "lockdown", "The service is locked down.", **{"Retry-After": "60"})
-    if behaviour == "expired":
-        return problem(401, "unauthenticated", "The key has expired.")
-    if behaviour == "broken":
-        return problem(500, "internal", "Something failed here.")
+    if behaviour in WAITS and State.seen.attempts[digest] <= BUSY_TIMES:
+        return problem(*WAITS[behaviour], **{"Retry-After": "1"})
+    if behaviour in REFUSALS:
+        return problem(*REFUSALS[behaviour])
     return JSONResponse(answer(data, behaviour))
 
 
@@ -282,7 +294,7 @@ async def feedback(request: Request) -> Response:
     if isinstance(caller, JSONResponse):
         return caller
     body = await request.json()
-    seen.feedback.append({**body, "idempotency_key": request.headers.get("idempotency-key")})
+    State.seen.feedback.append({**body, "idempotency_key": request.headers.get("idempotency-key")})
     return JSONResponse({"feedback_id": str(uuid.uuid4()), "queued_for_review": True}, 201)
 
 
@@ -322,7 +334,7 @@ async def verify(request: Request) -> Response:
     caller = who(request, "auditor", "admin")
     if isinstance(caller, JSONResponse):
         return caller
-    if seen.lockdown:
+    if State.seen.lockdown:
         return JSONResponse(
             {"ok": False, "records": 120, "first_bad": 17, "reason": "its hash does not follow"}
         )
@@ -335,15 +347,15 @@ async def models(request: Request) -> Response:
         return caller
     if request.method == "POST":
         body = await request.json()
-        seen.admin.append({"path": request.url.path, **body})
+        State.seen.admin.append({"path": request.url.path, **body})
         if "rollback" in request.url.path:
-            seen.active = "tf_efficientnet_lite0_v0.2.0_20261123"
+            State.seen.active = "tf_efficientnet_lite0_v0.2.0_20261123"
         elif "v0.1.0" in body["name"]:
             reasons = ["Its macro AUROC is lower."]
-            return JSONResponse({"promoted": False, "name": seen.active, "reasons": reasons})
+            return JSONResponse({"promoted": False, "name": State.seen.active, "reasons": reasons})
         else:
-            seen.active = body["name"]
-        return JSONResponse({"promoted": True, "name": seen.active, "reasons": []})
+            State.seen.active = body["name"]
+        return JSONResponse({"promoted": True, "name": State.seen.active, "reasons": []})
     rows = (
         (MODEL, "1.0.0", True, None),
         ("tf_efficientnet_lite0_v0.2.0_20261123", "0.2.0", True, None),
@@ -354,8 +366,8 @@ async def models(request: Request) -> Response:
         [
             {
                 **{"name": name, "version": version, "ok": ok, "reason": reason},
-                "active": name == seen.active,
-                "aliases": ["production"] if name == seen.active else [],
+                "active": name == State.seen.active,
+                "aliases": ["production"] if name == State.seen.active else [],
             }
             for name, version, ok, reason in rows
         ]
@@ -369,19 +381,20 @@ async def keys(request: Request) -> Response:
     key_id = request.path_params.get("id", "")
     made = {"id": "new1", "key": "hilum_new1.Zm9yIHRlc3RzIG9ubHksIG5vdCBhIHNlY3JldA", "expires_at": EXPIRES}
     if request.method == "GET":
-        return JSONResponse(seen.keys)
-    seen.admin.append({"path": request.url.path, "method": request.method})
+        return JSONResponse(State.seen.keys)
+    State.seen.admin.append({"path": request.url.path, "method": request.method})
     if request.method == "DELETE":
-        seen.keys = [
-            {**key, "revoked_at": "2026-11-24T00:00:00Z"} if key["id"] == key_id else key for key in seen.keys
+        State.seen.keys = [
+            {**key, "revoked_at": "2026-11-24T00:00:00Z"} if key["id"] == key_id else key
+            for key in State.seen.keys
         ]
         return Response(status_code=204)
     if key_id:
         return JSONResponse({**made, "id": key_id}, 201)
     body = await request.json()
-    seen.admin[-1] |= body
+    State.seen.admin[-1] |= body
     public = {"id": "new1", "label": body["label"], "role": body["role"], "expires_at": EXPIRES}
-    seen.keys.append({"user_id": "new1", **public})
+    State.seen.keys.append({"user_id": "new1", **public})
     return JSONResponse({**made, **public}, 201)
 
 
@@ -390,25 +403,35 @@ async def lockdown(request: Request) -> Response:
     if isinstance(caller, JSONResponse):
         return caller
     if request.method != "GET":
-        seen.lockdown = request.method == "POST"
-        seen.admin.append({"path": request.url.path, "method": request.method})
-    facts = {"reason_code": "drill", "by": "admi", "at": "2026-11-24T00:00:00Z"} if seen.lockdown else {}
-    return JSONResponse({"on": seen.lockdown, **facts})
+        State.seen.lockdown = request.method == "POST"
+        State.seen.locked_by = caller["user_id"]
+        State.seen.admin.append({"path": request.url.path, "method": request.method})
+    facts = (
+        {"reason_code": "drill", "by": State.seen.locked_by, "at": "2026-11-24T00:00:00Z"}
+        if State.seen.lockdown
+        else {}
+    )
+    return JSONResponse({"on": State.seen.lockdown, **facts})
 
 
 async def health(_: Request) -> Response:
-    return JSONResponse({"status": "ok", "model": MODEL, "fallback": False, "lockdown": seen.lockdown})
+    return JSONResponse({"status": "ok", "model": MODEL, "fallback": False, "lockdown": State.seen.lockdown})
 
 
 async def tell(_: Request) -> Response:
     return JSONResponse(
         {
-            "uploads": seen.uploads,
-            "feedback": seen.feedback,
-            "admin": seen.admin,
-            "most_running": seen.most_running,
+            "uploads": State.seen.uploads,
+            "feedback": State.seen.feedback,
+            "admin": State.seen.admin,
+            "most_running": State.seen.most_running,
         }
     )
+
+
+async def forget(_: Request) -> Response:
+    State.seen = Seen()
+    return Response(status_code=204)
 
 
 async def page(_: Request) -> Response:
@@ -439,6 +462,7 @@ app = Starlette(
         Route("/admin/keys/{id}/rotate", keys, methods=["POST"]),
         Route("/admin/lockdown", lockdown, methods=["GET", "POST", "DELETE"]),
         Route("/stub/seen", tell),
+        Route("/stub/forget", forget, methods=["POST"]),
     ],
     middleware=[Middleware(Headers)],
 )

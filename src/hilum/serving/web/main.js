@@ -27,6 +27,8 @@ const VIEWS = [
 let session = null;
 /** Views that were opened, by id: they stay as they are while another is shown. */
 const opened = new Map();
+/** The view that is shown, by id. */
+let current = "";
 
 /** @param {string | null} sentence  why the session ended, or null */
 function endSession(sentence) {
@@ -35,6 +37,7 @@ function endSession(sentence) {
   forgetKey();
   for (const view of opened.values()) view.leave?.();
   opened.clear();
+  current = "";
   find("views").replaceChildren();
   find("banners").replaceChildren();
   for (const id of ["views", "who", "log-out"]) find(id).hidden = true;
@@ -56,18 +59,18 @@ async function logIn(key, keep) {
   enter(session);
 }
 
-/** @param {import("./session.js").Session} current */
-function enter(current) {
-  const { role, label, user_id: user } = current.identity;
+/** @param {import("./session.js").Session} entered */
+function enter(entered) {
+  const { role, label, user_id: user } = entered.identity;
   const allowed = VIEWS.filter((view) => view.roles.includes(role));
   const links = allowed.map((view) => make("a", { href: `#${view.id}`, text: view.name }));
-  find("views").replaceChildren(...links);
+  find("views").replaceChildren(...(links.length > 1 ? links : []));
   find("who").replaceChildren(label || user, " ", make("span", { class: "role", text: role }));
   find("views").hidden = allowed.length < 2;
   find("who").hidden = false;
   find("log-out").hidden = false;
-  current.refresh = () => showBanners(find("banners"), current);
-  void current.refresh();
+  entered.refresh = () => showBanners(find("banners"), entered);
+  void entered.refresh();
   announce(`Logged in as ${role}.`);
   showView();
 }
@@ -76,7 +79,8 @@ function showView() {
   if (session === null) return;
   const role = session.identity.role;
   const allowed = VIEWS.filter((view) => view.roles.includes(role));
-  const view = allowed.find((one) => `#${one.id}` === location.hash) ?? allowed[0];
+  const view = allowed.find((one) => `#${one.id}` === location.hash) ?? allowed.find((one) => one.id === current) ?? allowed[0];
+  current = view.id;
   for (const link of find("views").children) {
     if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -102,6 +106,10 @@ async function start() {
   startTheme(find("theme"));
   find("log-out").addEventListener("click", () => endSession("You are logged out. Films and answers are gone from this page."));
   window.addEventListener("hashchange", showView);
+  find("skip").addEventListener("click", (/** @type {Event} */ event) => {
+    event.preventDefault(); // the part behind # names a view
+    find("main").focus();
+  });
   window.addEventListener("beforeunload", (event) => {
     if (opened.get("films")?.place.querySelector("[data-open]")) event.preventDefault();
   });

@@ -66,7 +66,7 @@ export function makeRawProbabilities({ raw_probabilities: raw, probabilities }) 
     "details",
     { class: "raw" },
     make("summary", { text: "Raw probabilities, before calibration" }),
-    make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+    make("table", {}, make("caption", { class: "unseen", text: "Raw and calibrated" }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
     make("p", { class: "hint", text: "Raw values are what the network gives. They are not rates; decisions use the calibrated ones." }),
   );
 }
