@@ -44,21 +44,21 @@ class Access:
 
 
 _OPEN = Access(None)
-_ALWAYS = Access(None, in_lockdown=True)
+_ALWAYS = Access(None, in_lockdown=True)  # tells nothing of films or people
 _ONE_FILM = MAX_FILE_BYTES + MAX_FORM_OVERHEAD_BYTES
 
 TABLE: dict[tuple[str, str], Access] = {
-    ("GET", "/"): _OPEN,
-    ("HEAD", "/"): _OPEN,
-    ("GET", "/static/{path:path}"): _OPEN,
-    ("HEAD", "/static/{path:path}"): _OPEN,
+    ("GET", "/"): _ALWAYS,  # an admin needs the page to end a lockdown
+    ("HEAD", "/"): _ALWAYS,
+    ("GET", "/static/{path:path}"): _ALWAYS,
+    ("HEAD", "/static/{path:path}"): _ALWAYS,
     ("GET", "/openapi.json"): _OPEN,
     ("GET", "/health"): _ALWAYS,  # says 503 and why
     ("GET", "/health/live"): _ALWAYS,
     ("GET", "/health/ready"): _ALWAYS,
     ("GET", "/ready"): _ALWAYS,
     ("GET", "/metrics"): Access(_OVERSIGHT),
-    ("GET", "/whoami"): Access(_ANY_ROLE),
+    ("GET", "/whoami"): Access(_ANY_ROLE, in_lockdown=True),
     ("GET", "/model/info"): Access(_ANY_ROLE),
     ("POST", "/predict"): Access(_MEDICAL, "predict", "films", _ONE_FILM),
     ("POST", "/predict/explain"): Access(_MEDICAL, "explain", "films", _ONE_FILM),

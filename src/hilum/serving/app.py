@@ -34,12 +34,17 @@ from hilum.serving.problems import describe, send_problem
 from hilum.serving.recorder import Recorder
 from hilum.serving.refusals import Unprocessable
 from hilum.serving.routes import admin, audit, feedback, health, model, page, predict
+from hilum.serving.schemas import Incoming
 from hilum.serving.service import Service
 from hilum.serving.settings import ServiceSettings, read_settings
 
 if TYPE_CHECKING:
     from hilum.inference.engine import Engine
 
+FIELD_NAMES = frozenset({"after", "limit", "request_id", "film", "key_id", "idempotency-key"}) | {
+    name for kind in Incoming.__subclasses__() for name in kind.model_fields
+}
+"""Names of parameters and fields that a problem may repeat."""
 _log = logging.getLogger(__name__)
 _VERSION = "1.0.0"
 _ROUTERS = (
@@ -177,9 +182,12 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _refuse_values(request: Request, error: Exception) -> Response:
-    """Answer 422 with the names of our own fields and what is wrong with them; nothing that was sent."""
+    """Answer 422 with the names of our own fields that are wrong, and nothing that was sent."""
     assert isinstance(error, RequestValidationError)
-    return await _collect(request, Unprocessable())
+    stated = {str(part) for one in error.errors() for part in one["loc"]}
+    ours = sorted(stated & FIELD_NAMES)
+    detail = f"Missing or not allowed: {', '.join(ours)}." if ours else None
+    return await _collect(request, Unprocessable(detail))
 
 
 async def _collect(request: Request, error: Exception) -> Response:

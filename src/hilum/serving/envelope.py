@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hilum.domain.thresholds import HSTS_S
 from hilum.serving.exchange import STATE_KEY, Exchange, header_values, new_request_id
-from hilum.serving.logs import fields
-from hilum.serving.problems import describe, send_problem, where_it_broke
+from hilum.serving.logs import fields, where_it_broke
+from hilum.serving.problems import describe, send_problem
 
 if TYPE_CHECKING:
     from hilum.serving.service import Service

@@ -12,6 +12,7 @@ from typing import Protocol
 from hilum.domain.errors import CheckpointError, HilumError
 from hilum.registry.alias import PRODUCTION, alias_file
 from hilum.registry.bundle import find_released
+from hilum.registry.integrity import check_bundle
 from hilum.registry.store import ModelStore
 
 UNKNOWN = "unknown"
@@ -39,8 +40,9 @@ class ModelSource(Protocol):
 class OneBundle:
     """A bundle named by the operator, or the one that ships with hilum."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, public_key: Path | None = None) -> None:
         self._folder = folder
+        self._public_key = public_key
 
     def generation(self) -> object:
         """Return the same each time: nothing can be promoted here."""
@@ -49,16 +51,16 @@ class OneBundle:
     def candidates(self) -> Iterator[Candidate]:
         """Yield the bundle, then the shipped one."""
         if self._folder is not None:
-            folder = self._folder
-            yield Candidate(folder.resolve().name, lambda: folder)
-        yield from _shipped()
+            yield _signed(self._folder.resolve(), self._public_key)
+        yield from _shipped(self._public_key)
 
 
 class RegistryAlias:
     """The alias `production` of a registry."""
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, public_key: Path | None = None) -> None:
         self._store = store
+        self._public_key = public_key
 
     def generation(self) -> object:
         """Return what the alias file looks like; moving the alias replaces the file."""
@@ -79,8 +81,8 @@ class RegistryAlias:
             folder = self._previous(name)
             name = None if folder is None else folder.name
             if folder is not None and name not in seen:
-                yield Candidate(folder.name, _constant(folder))
-        yield from _shipped()
+                yield _signed(folder, self._public_key)
+        yield from _shipped(self._public_key)
 
     def _wanted_name(self) -> str | None:
         try:
@@ -95,13 +97,16 @@ class RegistryAlias:
             return None
 
 
-def _constant(folder: Path) -> Callable[[], Path]:
-    return lambda: folder
+def _signed(folder: Path, public_key: Path | None) -> Candidate:
+    """Return a candidate whose signature is checked when it is opened, if there is a key."""
+    if public_key is None:
+        return Candidate(folder.name, lambda: folder)
+    return Candidate(folder.name, lambda: check_bundle(folder, public_key=public_key).folder)
 
 
-def _shipped() -> Iterator[Candidate]:
+def _shipped(public_key: Path | None) -> Iterator[Candidate]:
     try:
         folder = find_released()
     except CheckpointError:
         return
-    yield Candidate(folder.name, lambda: folder)
+    yield _signed(folder, public_key)

@@ -4,11 +4,14 @@ Decode, predict, encode; the recorder commits before the answer leaves.
 """
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
+
+from starlette.requests import Request
 
 from hilum.domain.errors import HilumError
 from hilum.serving.answers import to_explained, to_outcome, to_prediction
-from hilum.serving.exchange import Exchange, Outcome
+from hilum.serving.exchange import Exchange, Outcome, exchange_of
 from hilum.serving.problems import describe
 from hilum.serving.schemas import BatchItemOut, BatchOut, PredictionOut, ProblemOut
 
@@ -21,7 +24,7 @@ _AT_ONCE = 2
 
 
 async def answer_film(
-    service: "Service", exchange: Exchange, data: bytes, *, explain: bool = False, film: bool = False
+    service: "Service", request: Request, data: bytes, *, explain: bool = False, film: bool = False
 ) -> str:
     """Return the JSON of one film's answer.
 
@@ -30,6 +33,7 @@ async def answer_film(
     HilumError
         Of the limits, the admission and the engine.
     """
+    exchange = exchange_of(request.scope)
     await _count(service, exchange, 1)
     kind = "explain" if explain else "predict"
     make = to_explained if explain else to_prediction
@@ -39,12 +43,12 @@ async def answer_film(
         return make(served, exchange.request_id).model_dump_json(), to_outcome(served, kind)
 
     with service.admission.work():
-        body, outcome = await service.with_films(work)
+        body, outcome = await service.with_films(request.receive, work)
     exchange.outcomes.append(outcome)
     return body
 
 
-async def answer_batch(service: "Service", exchange: Exchange, films: list[bytes]) -> str:
+async def answer_batch(service: "Service", request: Request, films: list[bytes]) -> str:
     """Return the JSON of a batch; a film that cannot be answered fails alone.
 
     Raises
@@ -52,12 +56,14 @@ async def answer_batch(service: "Service", exchange: Exchange, films: list[bytes
     HilumError
         Of the limits and the admission.
     """
+    exchange = exchange_of(request.scope)
     await _count(service, exchange, len(films))
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(index: int, data: bytes) -> tuple[BatchItemOut, Outcome]:
         async with turns:
-            return await service.with_films(_answer_item, service, exchange.request_id, index, data)
+            work = partial(_answer_item, service, exchange.request_id, index, data)
+            return await service.with_films(request.receive, work)
 
     with service.admission.work(min(_AT_ONCE, len(films))):
         answered = await asyncio.gather(*(one(index, data) for index, data in enumerate(films)))

@@ -22,6 +22,7 @@ from hilum.serving.exchange import Exchange, exchange_of, header_values
 from hilum.serving.problems import describe, send_problem
 from hilum.serving.refusals import (
     BadRequest,
+    ClientGone,
     Forbidden,
     HeadersTooLarge,
     Lockdown,
@@ -183,4 +184,4 @@ async def _read(receive: Receive, access: Access) -> bytes:
     try:
         return await read_all(receive, max_bytes=access.max_bytes)
     except ClientDisconnect:
-        raise BadRequest("The client went away.", is_last=True) from None
+        raise ClientGone(is_last=True) from None

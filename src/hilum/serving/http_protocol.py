@@ -34,11 +34,15 @@ class Lingering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    def is_closing(self) -> bool:
+        """Return whether nothing more is to be read or answered."""
+        return self._protocol.is_lingering() or self._transport.is_closing()
+
     def close(self) -> None:
         """Close now, or once the rest of the body came or took too long."""
-        if self._protocol.is_receiving_body() and not self._transport.is_closing():
+        if self._protocol.is_receiving_body() and not self.is_closing():
             self._protocol.linger()
-        else:
+        elif not self._protocol.is_lingering():
             self._transport.close()
 
 
@@ -47,12 +51,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first header."""
-        super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]
         self._real = transport
         self._header_bytes = 0
         self._in_header = True
         self._in_body = False
         self._lingered = -1
+        super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]
         self._header_timer: asyncio.TimerHandle | None = self.loop.call_later(
             MAX_HEADER_S, self._header_is_late
         )
@@ -81,14 +85,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """Note the start of a request."""
         super().on_message_begin()
         self._in_header = True
-        self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Note the end of a header."""
+        """Note the end of a header; what follows the last request of a connection is not looked at."""
         self._in_header = False
         self._in_body = True
         self._stop_timer()
-        super().on_headers_complete()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
@@ -102,6 +106,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def is_receiving_body(self) -> bool:
         """Return whether a request's body is still under way."""
         return self._in_body
+
+    def is_lingering(self) -> bool:
+        """Return whether the last answer was given and the rest of the body is thrown away."""
+        return self._lingered >= 0
 
     def linger(self) -> None:
         """Go on reading for a while, to no purpose but the client's."""

@@ -122,7 +122,13 @@ class RedisWindows(RedisStorage):
     """
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, socket_timeout=_STORE_TIMEOUT_S, socket_connect_timeout=_STORE_TIMEOUT_S)
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        once: Any = Retry(NoBackoff(), 0)  # a request must not wait while we try again
+        super().__init__(
+            url, retry=once, socket_timeout=_STORE_TIMEOUT_S, socket_connect_timeout=_STORE_TIMEOUT_S
+        )
         self._acquire: Any = self.storage.register_script(self._ACQUIRE)
         self._window: Any = self.storage.register_script(self._WINDOW)
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hilum.domain.errors import EngineFailed, HilumError
 from hilum.domain.thresholds import ENGINE_FAILURES_TO_FALL_BACK, REOPEN_S
 from hilum.serving.fallback import Candidate, ModelSource
-from hilum.serving.logs import fields
-from hilum.serving.problems import where_it_broke
+from hilum.serving.logs import fields, where_it_broke
 from hilum.serving.refusals import Unavailable
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ An image's errors get the sentence of their code, not their message: a message m
 
 import http
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +34,6 @@ from hilum.serving.refusals import (
     UnsupportedType,
 )
 
-_log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -166,12 +164,3 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
-
-
-def where_it_broke(error: BaseException) -> str:
-    """Return class, file and line of an error, and nothing that it says: a message may hold what came in."""
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    place = "unknown" if step is None else f"{step.tb_frame.f_code.co_name}:{step.tb_lineno}"
-    return f"{type(error).__name__} in {place}"

@@ -2,7 +2,8 @@
 
     HilumError
       RequestRefused
-        BadRequest 400          DigestMismatch 400      Unauthenticated 401     Forbidden 403
+        BadRequest 400          ClientGone 400          DigestMismatch 400
+        Unauthenticated 401     Forbidden 403
         NotFound 404            MethodNotAllowed 405    TooSlow 408             Conflict 409
         TooLarge 413            UnsupportedType 415     Unprocessable 422       TooManyRequests 429
         HeadersTooLarge 431     Unavailable 503         Lockdown 503
@@ -33,6 +34,7 @@ class RequestRefused(HilumError):
     code = "bad_request"
     detail: str = "The request cannot be understood."
     fix: str | None = None
+    default_retry_after_s: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class RequestRefused(HilumError):
         self.detail = detail or type(self).detail
         self.fix = fix or type(self).fix
         self.code = code or type(self).code
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = retry_after_s or type(self).default_retry_after_s
         self.is_last = is_last
         self.headers = tuple(headers)
         super().__init__(f"{self.code}: {self.detail}")
@@ -55,6 +57,13 @@ class RequestRefused(HilumError):
 
 class BadRequest(RequestRefused):
     """Syntax: headers, form or JSON."""
+
+
+class ClientGone(RequestRefused):
+    """Nobody waits for the answer any more."""
+
+    code = "client_gone"
+    detail = "The client went away."
 
 
 class DigestMismatch(RequestRefused):
@@ -165,6 +174,7 @@ class Unavailable(RequestRefused):
     code = "not_ready"
     detail = "The service cannot answer now."
     fix = "Try again as long after as Retry-After says."
+    default_retry_after_s = 5
 
 
 class Lockdown(Unavailable):
@@ -173,3 +183,4 @@ class Lockdown(Unavailable):
     code = "lockdown"
     detail = "The service was shut by an administrator."
     fix = "Ask who is responsible for it."
+    default_retry_after_s = 60

@@ -1,4 +1,4 @@
-"""What films, models and feedback are as JSON, apart from the records inside; examples go to /openapi.json."""
+"""What films, models and feedback are as JSON, apart from the records inside; its examples are OpenAPI's."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,6 +1,7 @@
 """Runs the application: the port, TLS, the drain at the end. Nothing here knows about films."""
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,10 +17,12 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from hilum.domain.errors import ConfigError
 from hilum.domain.thresholds import MAX_HEADER_S
 from hilum.serving.http_protocol import LimitedProtocol
-from hilum.serving.logs import set_up_logs
+from hilum.serving.logs import fields, set_up_logs, where_it_broke
 from hilum.serving.metrics import prepare_shared_metrics
+from hilum.serving.process import forbid_dumps
 from hilum.serving.settings import ServiceSettings, read_settings
 from hilum.serving.tls import make_context
 
@@ -27,16 +30,20 @@ if TYPE_CHECKING:
     from hilum.serving.service import Service
 
 _APP = "hilum.serving.app:app_from_environment"
+_log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 15
 _BACKLOG = 1024
+_TICKS_BETWEEN_LOOKS = 10  # a tick is 0.1 s
 
 
 class DrainingServer(uvicorn.Server):
     """Says no to health checks first, then closes the port, answers what is in flight, and exits with 0."""
 
-    def __init__(self, config: uvicorn.Config, notice_s: float = 0.0) -> None:
+    def __init__(self, config: uvicorn.Config, settings: ServiceSettings) -> None:
         super().__init__(config)
-        self._notice_s = notice_s
+        self._settings = settings
+        self._notice_s = settings.drain_notice_s
+        self._certificate_written = settings.tls_cert.stat().st_mtime_ns if settings.tls_cert else 0
         self._asked_at: float | None = None
         self._parent = os.getppid()
 
@@ -65,7 +72,24 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
         if self._asked_at is not None and time.monotonic() - self._asked_at >= self._notice_s:
             self.should_exit = True
+        if counter % _TICKS_BETWEEN_LOOKS == 0:
+            self._reload_certificate()
         return await super().on_tick(counter)
+
+    def _reload_certificate(self) -> None:
+        """Take a certificate that was renewed; connections that are open keep theirs."""
+        settings = self._settings
+        if self.config.ssl is None or settings.tls_cert is None:
+            return
+        written = settings.tls_cert.stat().st_mtime_ns
+        if written == self._certificate_written:
+            return
+        try:
+            make_context(settings)  # the new pair must fit before the live context takes it
+            self.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (ConfigError, OSError, ssl.SSLError) as error:
+            _log.error("a new certificate cannot be used", extra=fields(error=where_it_broke(error)))
+        self._certificate_written = written
 
     def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
         announce(self.config, listeners[0])
@@ -76,8 +100,9 @@ class _Worker(Process):
     def server(self) -> uvicorn.Server:
         if self._server is None:
             settings = read_settings()
+            forbid_dumps()
             set_up_logs(settings.log_level)
-            self._server = DrainingServer(self.config, settings.drain_notice_s)
+            self._server = DrainingServer(self.config, settings)
         return self._server
 
 
@@ -125,6 +150,7 @@ def run(settings: ServiceSettings) -> None:
     settings.check_files()
     if settings.has_tls:
         make_context(settings)  # refuse here, with a message, rather than in a worker
+    forbid_dumps()
     set_up_logs(settings.log_level)
     os.environ.update(settings.to_environment())
     if settings.workers > 1:
@@ -153,7 +179,7 @@ def run(settings: ServiceSettings) -> None:
         announce(config, listener)
         _Workers(config, sockets=[listener]).run()
         return
-    server = DrainingServer(config, settings.drain_notice_s)
+    server = DrainingServer(config, settings)
     try:
         server.run()
     except SystemExit:

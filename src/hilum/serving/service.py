@@ -7,14 +7,17 @@ one small pool for the front door, so that log-ins do not wait behind films, one
 import asyncio
 import hmac
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from starlette.types import Receive
 
 from hilum.domain.errors import ConfigError, HilumError, JournalUnavailable
-from hilum.domain.thresholds import MAX_FILMS_IN_WORK, SWITCH_POLL_S
+from hilum.domain.thresholds import SWITCH_POLL_S
 from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
@@ -29,6 +32,7 @@ from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
 from hilum.serving.metrics import Metrics
 from hilum.serving.models_in_use import ModelsInUse, OpenEngine
+from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
 from hilum.serving.tls import certificate_seconds_left
@@ -41,6 +45,11 @@ _GATE_THREADS = 8
 _JOURNAL_THREADS = 32
 _OWN_ENDPOINT = "service"
 _ALERT_CODES_THAT_FAIL = frozenset({"model-failed", "model-refused", "model-none"})
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class StoredKeys:
@@ -83,7 +92,7 @@ class Service:
         )
         self.models = ModelsInUse(self._source(), open_engine, alert=self._alert)
         self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
-        self._films = ThreadPoolExecutor(2 * MAX_FILMS_IN_WORK, thread_name_prefix="films")
+        self._films = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="films")
         self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
         self._watch = Watch(
             [self._look_at_switches, self._look_at_storage, self._look_at_models], every_s=SWITCH_POLL_S
@@ -174,9 +183,27 @@ class Service:
         elif events:
             await asyncio.gather(*(self._in(self._records, self._append, event) for event in events))
 
-    async def with_films(self, work: Callable[..., _Result], *arguments: object) -> _Result:
-        """Run what asks the engine in a thread."""
-        return await self._in(self._films, work, *arguments)
+    async def with_films(self, receive: Receive, work: Callable[[], _Result]) -> _Result:
+        """Run what asks the engine in a thread; not at all when the client leaves while it waits.
+
+        There is one thread more than films that an engine works on at once, so films wait here, where they can
+        still be called off.
+
+        Raises
+        ------
+        ClientGone
+        """
+        future = asyncio.get_running_loop().run_in_executor(self._films, work)
+        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        both: set[asyncio.Future[Any]] = {future, gone}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                future.cancel()
+                raise ClientGone(is_last=True)
+            return future.result()
+        finally:
+            gone.cancel()
 
     async def _in(
         self, pool: ThreadPoolExecutor, work: Callable[..., _Result], *arguments: object
@@ -199,7 +226,8 @@ class Service:
         self.is_storage_down = False
 
     def _source(self) -> ModelSource:
-        return RegistryAlias(self.store) if self.store else OneBundle(self.settings.model)
+        key = self.settings.public_key
+        return RegistryAlias(self.store, key) if self.store else OneBundle(self.settings.model, key)
 
     def _alert(self, code: str, name: str) -> None:
         """Write down that a model failed or changed, without waiting for it."""

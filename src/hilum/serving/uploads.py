@@ -24,7 +24,7 @@ from hilum.domain.thresholds import (
 )
 from hilum.serving.body import read_chunks
 from hilum.serving.exchange import exchange_of
-from hilum.serving.refusals import BadRequest, DigestMismatch, TooLarge, UnsupportedType
+from hilum.serving.refusals import BadRequest, ClientGone, DigestMismatch, TooLarge, UnsupportedType
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -203,4 +203,4 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         async for chunk in read_chunks(request.receive, max_bytes=access.max_bytes):
             yield chunk
     except ClientDisconnect:
-        raise BadRequest("The client went away.", is_last=True) from None
+        raise ClientGone(is_last=True) from None

@@ -4,8 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from hilum.serving.logs import fields
-from hilum.serving.problems import where_it_broke
+from hilum.serving.logs import fields, where_it_broke
 
 _log = logging.getLogger(__name__)
 

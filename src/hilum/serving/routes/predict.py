@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from hilum.domain.thresholds import MAX_BATCH_FILMS
 from hilum.serving.films import answer_batch, answer_film
-from hilum.serving.routes.dependencies import GUARDED, ExchangeDep, ServiceDep, problems
+from hilum.serving.routes.dependencies import GUARDED, ServiceDep, problems
 from hilum.serving.schemas import BatchOut, ExplainedOut, PredictionOut
 from hilum.serving.uploads import read_films
 
@@ -45,10 +45,10 @@ def _form(field: str, *, is_many: bool) -> dict[str, Any]:
 @router.post(
     "/predict", response_model=PredictionOut, responses=_REFUSALS, openapi_extra=_form("file", is_many=False)
 )
-async def predict(request: Request, service: ServiceDep, exchange: ExchangeDep) -> Response:
+async def predict(request: Request, service: ServiceDep) -> Response:
     """Classify one film."""
     (film,) = await read_films(request, field="file", max_films=1)
-    return Response(await answer_film(service, exchange, film), media_type=_JSON)
+    return Response(await answer_film(service, request, film), media_type=_JSON)
 
 
 @router.post(
@@ -57,18 +57,16 @@ async def predict(request: Request, service: ServiceDep, exchange: ExchangeDep) 
     responses=_REFUSALS,
     openapi_extra=_form("file", is_many=False),
 )
-async def explain(
-    request: Request, service: ServiceDep, exchange: ExchangeDep, film: bool = False
-) -> Response:
+async def explain(request: Request, service: ServiceDep, film: bool = False) -> Response:
     """Classify one film and show where the evidence lies; `film` returns the film as displayed, too."""
     (data,) = await read_films(request, field="file", max_films=1)
-    return Response(await answer_film(service, exchange, data, explain=True, film=film), media_type=_JSON)
+    return Response(await answer_film(service, request, data, explain=True, film=film), media_type=_JSON)
 
 
 @router.post(
     "/predict/batch", response_model=BatchOut, responses=_REFUSALS, openapi_extra=_form("files", is_many=True)
 )
-async def batch(request: Request, service: ServiceDep, exchange: ExchangeDep) -> Response:
+async def batch(request: Request, service: ServiceDep) -> Response:
     """Classify up to ten films; one that cannot be used fails alone."""
     films = await read_films(request, field="files", max_films=MAX_BATCH_FILMS)
-    return Response(await answer_batch(service, exchange, films), media_type=_JSON)
+    return Response(await answer_batch(service, request, films), media_type=_JSON)
