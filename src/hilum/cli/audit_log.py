@@ -10,6 +10,8 @@ and `starts_hash` (hex). For each further line, in order, `seq` rises by one, an
 Where `salt` (hex) is given, user_commitment = HMAC-SHA256(salt, b"user_id" + newline + user_id), and so for
 ip_commitment and b"ip_address"; where it is null after 90 days, the commitment stays. Each line of the
 checkpoints file has a `seq` and a `hash` that must be those of the record.
+
+What is not given on the command line comes from the settings of the service (`hilum serve --show-settings`).
 """
 
 import json
@@ -20,30 +22,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.domain.errors import ConfigError
-
 if TYPE_CHECKING:
     from hilum.journal.journal import Journal
 
 EXIT_REFUSED = 1
-DATABASE_NAME, CHAIN_KEY_NAME = "journal.sqlite", "chain.key"
 
 APP = typer.Typer(name="audit-log", help="Check, export and thin out the journal.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(envvar="HILUM_DATA", help="Folder of the service's data.")]
-Url = Annotated[
-    str | None,
-    typer.Option(envvar="HILUM_JOURNAL_URL", help="sqlite:///FILE or postgresql://USER@HOST/NAME."),
-]
-KeyFile = Annotated[Path | None, typer.Option(envvar="HILUM_CHAIN_KEY_FILE", help="File of the chain key.")]
-Checkpoints = Annotated[
-    Path | None, typer.Option(envvar="HILUM_CHECKPOINTS", help="File or folder of the checkpoints.")
-]
+Data = Annotated[Path | None, typer.Option(help="Folder of the service's data.")]
+Url = Annotated[str | None, typer.Option(help="sqlite:///FILE or postgresql://USER@HOST/NAME.")]
+KeyFile = Annotated[Path | None, typer.Option(help="File of the chain key.")]
+Checkpoints = Annotated[Path | None, typer.Option(help="Folder or file of the checkpoints.")]
 
 
 @APP.command()
 def verify(
-    data: Data = Path("data"),
+    data: Data = None,
     url: Url = None,
     key_file: KeyFile = None,
     checkpoints: Checkpoints = None,
@@ -61,7 +55,7 @@ def verify(
 
 @APP.command()
 def export(
-    data: Data = Path("data"),
+    data: Data = None,
     url: Url = None,
     key_file: KeyFile = None,
     checkpoints: Checkpoints = None,
@@ -83,7 +77,7 @@ def export(
 
 @APP.command()
 def retention(
-    data: Data = Path("data"),
+    data: Data = None,
     url: Url = None,
     key_file: KeyFile = None,
     checkpoints: Checkpoints = None,
@@ -104,12 +98,17 @@ def retention(
         )
 
 
-def _open(data: Path, url: str | None, key_file: Path | None, checkpoints: Path | None) -> "Journal":
+def _open(data: Path | None, url: str | None, key_file: Path | None, checkpoints: Path | None) -> "Journal":
+    """Open the journal of a service, by the settings of the environment with those given on top."""
     from hilum.journal.journal import Journal
+    from hilum.journal.storage import Storage
+    from hilum.serving.secret_files import load_secrets
+    from hilum.serving.settings import read_settings
 
-    try:
-        chain_key = (key_file or data / CHAIN_KEY_NAME).read_bytes()
-    except OSError as fault:
-        raise ConfigError(f"audit-log: the chain key cannot be read ({fault.strerror})") from None
-    database = url or f"sqlite:///{data / DATABASE_NAME}"
-    return Journal.open(database, chain_key=chain_key, checkpoints=checkpoints, must_exist=True)
+    settings = read_settings(data=data, journal_url=url, chain_key_file=key_file, checkpoints=checkpoints)
+    settings.check_files()
+    Storage.open(settings.database_url, must_exist=True).close()  # before a secret is made at a wrong place
+    secrets = load_secrets(settings)
+    return Journal.open(
+        settings.database_url, chain_key=secrets.chain_key, checkpoints=settings.checkpoints, must_exist=True
+    )

@@ -68,8 +68,8 @@ class Journal:
         chain_key
             32 random bytes or more, kept apart from the database.
         checkpoints
-            File of the signed heads, or a folder for it, best on another host than the database.
-            FILE.checkpoints beside a SQLite database when not given.
+            Folder for the signed heads, best on another host than the database; or a file when the name has a
+            suffix. FILE.checkpoints beside a SQLite database when not given.
         clock
             Gives the timestamps.
         must_exist
@@ -94,7 +94,7 @@ class Journal:
                 "journal: name a checkpoints file; beside PostgreSQL there is no place of its own"
             )
         path = checkpoints or Path(f"{make_url(url).database}.checkpoints")
-        if path.is_dir():
+        if not path.suffix:
             path /= CHECKPOINTS_NAME
         return cls(storage, Checkpoints(path, chain_key), chain_key=chain_key, clock=clock)
 
