@@ -108,3 +108,11 @@ def tiny_bundle(tiny_run: Path, tiny_evaluation: Path, tmp_path_factory: pytest.
     checkpoint = tiny_run / "models" / "best_model.pt"
     out = tmp_path_factory.mktemp("registry")
     return write_bundle(checkpoint, [tiny_evaluation], out, version="0.1.0", released=date(2026, 5, 4)).folder
+
+
+@pytest.fixture
+def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases write no graph: exporting one takes seconds and has its own tests."""
+    from hilum.registry import release
+
+    monkeypatch.setattr(release, "_write_graphs", lambda *_: {"int8": None})

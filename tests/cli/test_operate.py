@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -46,7 +47,7 @@ def test_json_is_one_object_a_line(hilum: Hilum, films: list[Path], tiny_bundle:
     assert set(good["scenarios"]) == {"screening", "balanced", "confirmation"}
     assert (good["model"], good["is_calibrated"], good["notice"]) == (tiny_bundle.name, True, NOTICE)
     assert (refused["probabilities"], refused["decision"], refused["scenarios"]) == (None, None, None)
-    assert refused["reason"].startswith(f"unreadable_image: {bad}: ")
+    assert refused["reason"].startswith(f"unsupported_format: {bad}: ")
 
 
 def test_csv_has_a_column_per_class_under_its_name(hilum: Hilum, films, tiny_bundle: Path, tmp_path: Path):
@@ -61,7 +62,7 @@ def test_csv_has_a_column_per_class_under_its_name(hilum: Hilum, films, tiny_bun
     assert rows[1][4] == rows[0][1 + max(range(3), key=lambda index: float(rows[1][1 + index]))]
     assert rows[1][6:] == ["", ""]
     assert rows[2][:7] == [str(bad), "", "", "", "", "", ""]
-    assert rows[2][7].startswith("unreadable_image: ")
+    assert rows[2][7].startswith("unsupported_format: ")
 
 
 def test_all_shapes_tell_the_same(hilum: Hilum, films: list[Path], tiny_bundle: Path):
@@ -124,15 +125,16 @@ def test_explain_writes_an_overlay_per_film(
 
 
 def test_known_failures_are_told_with_every_answer(hilum: Hilum, films, tiny_bundle: Path, monkeypatch):
-    from hilum.registry import scorers
+    from hilum.inference import graphs
 
-    kept = scorers.load_model
+    kept = graphs.read_graph
 
-    def failing(path: Path | None) -> tuple:
-        scorer, facts = kept(path)
-        return scorer, {**facts, "known_failures": ["external: 0 of 9 tuberculosis films were found."]}
+    def failing(*which: Path | None) -> graphs.ServedGraph:
+        model = kept(*which)
+        known = ["external: 0 of 9 tuberculosis films were found."]
+        return replace(model, facts={**model.facts, "known_failures": known})
 
-    monkeypatch.setattr(scorers, "load_model", failing)
+    monkeypatch.setattr(graphs, "read_graph", failing)
     answer = hilum("predict", films[0], "--model", tiny_bundle)
     assert "hilum: known to fail, external: 0 of 9 tuberculosis films were found." in answer.err.splitlines()
 

@@ -1,14 +1,15 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from hilum.inference import graphs
 from hilum.inference.gate import InputGate, Refusal
-from hilum.registry import scorers
 from tests.cli.conftest import Hilum
 
 REFUSAL = Refusal("cropped", "It is cut.", "Give all of it.", 0.9, 0.5)
@@ -34,13 +35,13 @@ def films(tiny_data: Path, tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def model_with_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = scorers.load_model
+    kept = graphs.read_graph
 
-    def with_gate(path: Path | None) -> tuple:
-        scorer, facts = kept(path)
-        return scorer, {**facts, "input_gate": {"version": 1}}
+    def with_gate(*which: Path | None) -> graphs.ServedGraph:
+        model = kept(*which)
+        return replace(model, facts={**model.facts, "input_gate": {"version": 1}})
 
-    monkeypatch.setattr(scorers, "load_model", with_gate)
+    monkeypatch.setattr(graphs, "read_graph", with_gate)
     monkeypatch.setattr(InputGate, "from_record", lambda _: CutGate())
 
 

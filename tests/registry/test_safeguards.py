@@ -42,6 +42,7 @@ def test_what_is_no_record_is_refused(record: Path, content: str):
         read_safeguards(record / "missing", weights_sha256="x")
 
 
+@pytest.mark.usefixtures("without_graph")
 def test_bundle_carries_the_parts(tiny_run: Path, tiny_evaluation: Path, tiny_bundle: Path, tmp_path: Path):
     weights = read_bundle(tiny_bundle).facts["weights_sha256"]
     (tmp_path / SAFEGUARDS_FILE).write_text(json.dumps({**RECORD, "weights_sha256": weights}))

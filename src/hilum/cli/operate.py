@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,11 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.notice import NOTICE
 
 if TYPE_CHECKING:
-    from hilum.inference.predict import Prediction
+    from hilum.inference.predict import Network, Prediction
     from hilum.registry.site_profile import SiteProfile
 
 _STDIN = "-"
-Write = Callable[["Prediction", dict[str, Any], Path | None], None]
+Write = Callable[["Prediction", Mapping[str, Any], Path | None], None]
 
 
 def predict(
@@ -40,19 +40,15 @@ def predict(
     from hilum.inference.answer import AnswerRules
     from hilum.inference.gate import make_gate
     from hilum.inference.predict import find_films, predict_films
-    from hilum.registry.scorers import load_model
-    from hilum.registry.site_profile import read_site_profile
 
-    scorer, facts = load_model(model)
-    profile = read_site_profile(site, weights_sha256=scorer.weights_sha256) if site else None
-    scorer = scorer.with_statistics(profile.statistics) if profile else scorer
+    network, side_px, facts, profile = _open_network(model, site)
     _introduce(facts, profile)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
     unused = 0
     for film in predict_films(
         find_films(_expand(paths)),
-        scorer.score,
-        side_px=scorer.side_px,
+        network,
+        side_px=side_px,
         rules=AnswerRules.from_facts(facts, profile),
         judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
         gate=make_gate(facts, profile),
@@ -65,7 +61,28 @@ def predict(
         raise typer.Exit(1)
 
 
-def _introduce(facts: dict[str, Any], profile: "SiteProfile | None") -> None:
+def _open_network(
+    model: Path | None, site: Path | None
+) -> "tuple[Network, int, Mapping[str, Any], SiteProfile | None]":
+    """Open the graph of a bundle, as the service does; a checkpoint has none and needs torch."""
+    from hilum.inference.graphs import GraphNetwork, read_graph
+    from hilum.registry.bundle import find_released
+
+    model = model or find_released()
+    if model.is_dir():
+        served = read_graph(model, site)
+        network = GraphNetwork(served)
+        return network.score, network.side_px, served.facts, served.site
+    from hilum.registry.scorers import load_model
+    from hilum.registry.site_profile import read_site_profile
+
+    scorer, facts = load_model(model)
+    profile = read_site_profile(site, weights_sha256=scorer.weights_sha256) if site else None
+    scorer = scorer.with_statistics(profile.statistics) if profile else scorer
+    return scorer.score, scorer.side_px, facts, profile
+
+
+def _introduce(facts: Mapping[str, Any], profile: "SiteProfile | None") -> None:
     """Say on stderr what answers, and what is known against it."""
     lines = []
     if not facts["is_calibrated"]:
@@ -98,7 +115,7 @@ def _expand(arguments: list[str]) -> Iterator[Path]:
             yield Path(argument)
 
 
-def _write_text(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
+def _write_text(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
     del facts
     if film.answer is None:
         print(f"{film.path}: not classified. {film.reason}")
@@ -118,7 +135,7 @@ def _write_text(film: "Prediction", facts: dict[str, Any], overlay: Path | None)
         print(f"  heatmap: {note}")
 
 
-def _write_json(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
+def _write_json(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
     answer = film.answer
     record = {
         "path": film.path,
@@ -146,7 +163,7 @@ def _make_csv_writer() -> Write:
     rows = csv.writer(sys.stdout)
     rows.writerow(["path", *CLASS_NAMES, "decision", "referral", "refusal", "reason"])
 
-    def write(film: "Prediction", facts: dict[str, Any], overlay: Path | None) -> None:
+    def write(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
         del facts, overlay
         probabilities = film.probabilities or {}
         scores = [f"{probabilities[name]:.6f}" if name in probabilities else "" for name in CLASS_NAMES]

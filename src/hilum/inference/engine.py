@@ -22,21 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.config.schema import Preprocessing
-from hilum.domain.errors import EngineFailed, EngineOverloaded, FilmRefused
+from hilum.domain.errors import EngineOverloaded, FilmRefused
 from hilum.domain.findings import CLASS_NAMES
-from hilum.domain.thresholds import SELFTEST_TOLERANCE, WAITING_FILMS_PER_WORKER
+from hilum.domain.thresholds import WAITING_FILMS_PER_WORKER
 from hilum.evaluation.calibration import scale
 from hilum.evaluation.operating_points import Scenario, decide
 from hilum.imaging.lungs import LungFields, estimate_lungs
-from hilum.imaging.placement import place_maps
 from hilum.imaging.radiograph import ImageFacts
-from hilum.imaging.remedies import apply_remedies
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.decoding import DecodedFilm, DecodePool
 from hilum.inference.explanation import Explanation, explain_film
 from hilum.inference.gate import Refusal, make_gate
-from hilum.inference.graphs import Precision, ServedGraph, read_graph
-from hilum.inference.runtime import GraphScores, Runtime, RuntimeName, open_runtime
+from hilum.inference.graphs import GraphNetwork, Precision, ServedGraph, read_graph
+from hilum.inference.runtime import GraphScores, RuntimeName
 
 _ID_DIGITS = 12
 
@@ -90,22 +88,21 @@ class FilmAnswer:
 class Engine:
     """A verified model, ready; safe to call from several threads."""
 
-    def __init__(self, model: ServedGraph, runtime: Runtime, settings: EngineSettings) -> None:
+    def __init__(self, model: ServedGraph, network: GraphNetwork, settings: EngineSettings) -> None:
         self.facts: Mapping[str, Any] = model.facts
         workers = settings.workers or os.cpu_count() or 1
-        preprocessing = Preprocessing(**model.facts["settings"]["preprocessing"])
         self.identity = ModelIdentity(
             str(model.facts["name"]),
             str(model.facts["version"]),
             str(model.facts["weights_sha256"]),
-            _identify(preprocessing),
-            runtime.name,
+            _identify(network.preprocessing),
+            network.runtime_name,
             model.site.name if model.site else None,
         )
-        self._model, self._runtime, self._preprocessing = model, runtime, preprocessing
+        self._network = network
         self._rules = AnswerRules.from_facts(model.facts, model.site)
         self._gate = make_gate(model.facts, model.site)
-        self._pool = DecodePool(side_px=preprocessing.image_size, workers=workers, formats=settings.formats)
+        self._pool = DecodePool(side_px=network.side_px, workers=workers, formats=settings.formats)
         self._beside = ThreadPoolExecutor(workers, thread_name_prefix="lungs")
         self._turns = threading.BoundedSemaphore(workers)
         self._admission = threading.Lock()
@@ -130,14 +127,9 @@ class Engine:
         cv2.setNumThreads(1)  # films are the unit of parallel work; threads inside one wait for each other
         settings = settings or EngineSettings()
         model = read_graph(folder, site, precision=settings.precision)
-        side = int(model.facts["settings"]["preprocessing"]["image_size"])
-        engine = cls(model, open_runtime(model.graph, side_px=side, name=settings.runtime), settings)
-        try:
-            engine.self_test()
-        except EngineFailed:
-            engine.close()
-            raise
-        return engine
+        network = GraphNetwork(model, settings.runtime)
+        network.self_test()
+        return cls(model, network, settings)
 
     @property
     def waiting(self) -> int:
@@ -182,21 +174,8 @@ class Engine:
             return replace(answer, inference_ms=1000 * taken)
 
     def self_test(self) -> None:
-        """Score the films that the bundle carries and compare.
-
-        Raises
-        ------
-        EngineFailed
-            If a logit differs by more than `SELFTEST_TOLERANCE` from what it was at release.
-        """
-        expected = self._model.selftest_logits
-        scores = self._runtime.run(apply_remedies(self._model.selftest_films, self._preprocessing))
-        difference = float(np.abs(scores.logits - expected).max())
-        if not difference <= SELFTEST_TOLERANCE:
-            raise EngineFailed(
-                f"{self.identity.name}: a self-test logit differs by {difference:.3g}; at most"
-                f" {SELFTEST_TOLERANCE:g} is allowed. Model or runtime is damaged: use another version."
-            )
+        """Score the films that the bundle carries and compare; raises EngineFailed if they differ."""
+        self._network.self_test()
 
     def process_ids(self) -> list[int]:
         """Return the ids of the decoding processes."""
@@ -225,7 +204,7 @@ class Engine:
         film = decoded.pixels
         _refuse(self._gate.judge_pixels(film) if self._gate else None)
         lungs = self._beside.submit(estimate_lungs, film) if explain else None  # while the network runs
-        scores = self._score(film)
+        scores = self._network.score(film[None])
         _refuse(self._gate.judge_embedding(scores.embedding[0]) if self._gate else None)
         (answer,) = self._rules.answer(scores.logits, scores.embedding)
         explanation = None
@@ -244,12 +223,6 @@ class Engine:
             0.0,
             explanation,
             decoded.display_png,
-        )
-
-    def _score(self, film: NDArray[np.uint8]) -> GraphScores:
-        scores = self._runtime.run(apply_remedies(film[None], self._preprocessing))
-        return GraphScores(
-            scores.logits, scores.embedding, place_maps(scores.cam, film[None], self._preprocessing)
         )
 
     def _explain(

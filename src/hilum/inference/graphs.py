@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from hilum.domain.errors import CheckpointError
+from hilum.config.schema import Preprocessing
+from hilum.domain.errors import CheckpointError, EngineFailed
+from hilum.domain.thresholds import SELFTEST_TOLERANCE
+from hilum.imaging.placement import place_maps
+from hilum.imaging.remedies import apply_remedies
+from hilum.inference.runtime import GraphScores, RuntimeName, open_runtime
 from hilum.registry.bundle import INT8_GRAPH_FILE, SELFTEST_FILE, read_bundle
 from hilum.registry.site_profile import SiteProfile, read_site_profile
 
@@ -28,6 +33,44 @@ class ServedGraph:
     site: SiteProfile | None
     selftest_films: NDArray[np.uint8]
     selftest_logits: NDArray[np.float32]
+
+
+class GraphNetwork:
+    """A graph with what belongs before and after it: films uint8 (N, S, S) to scores."""
+
+    def __init__(self, model: ServedGraph, runtime: RuntimeName = "auto") -> None:
+        self.preprocessing = Preprocessing(**model.facts["settings"]["preprocessing"])
+        self.side_px = self.preprocessing.image_size
+        self._model = model
+        self._runtime = open_runtime(model.graph, side_px=self.side_px, name=runtime)
+        self.runtime_name = self._runtime.name
+
+    def score(self, films: NDArray[np.uint8]) -> GraphScores:
+        """Score films; maps cover the whole film, also where the model cuts it.
+
+        Raises
+        ------
+        EngineFailed
+            As `Runtime.run`.
+        """
+        scores = self._runtime.run(apply_remedies(films, self.preprocessing))
+        return GraphScores(scores.logits, scores.embedding, place_maps(scores.cam, films, self.preprocessing))
+
+    def self_test(self) -> None:
+        """Score the films that the bundle carries and compare.
+
+        Raises
+        ------
+        EngineFailed
+            If a logit differs by more than `SELFTEST_TOLERANCE` from what it was at release.
+        """
+        scores = self.score(self._model.selftest_films)
+        difference = float(np.abs(scores.logits - self._model.selftest_logits).max())
+        if not difference <= SELFTEST_TOLERANCE:
+            raise EngineFailed(
+                f"{self._model.facts['name']}: a self-test logit differs by {difference:.3g}; at most"
+                f" {SELFTEST_TOLERANCE:g} is allowed. Model or runtime is damaged: use another version."
+            )
 
 
 def read_graph(folder: Path, site: Path | None = None, *, precision: Precision = "float32") -> ServedGraph:

@@ -1,5 +1,6 @@
 """Commissioning, as a table of contents: read the site's films, adapt, score, judge, write the profile."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,8 @@ from hilum.evaluation.record import to_plain
 from hilum.evaluation.site_score import fit_site_score, screening_cutoff
 from hilum.evaluation.unseen_site import abnormal_log_odds
 from hilum.model.scoring import Scorer
+from hilum.registry.bundle import GRAPH_FILE
+from hilum.registry.graph_files import write_graph
 from hilum.registry.site_profile import write_site_profile
 
 NO_LABELS = (
@@ -84,6 +87,7 @@ def commission_site(
     site_score = fit_site_score(scores.embedding, abnormal_log_odds(scores.logits.astype(np.float64)))
     log_odds, cutoff = site_score.score(scores.embedding), screening_cutoff(model["temperature"])
     judged = _judge(scores.logits, log_odds, films, diseases, cutoff) if films.labelled.any() else None
+    selftest_logits, graph = _export(at_site)
     facts = {
         "site": name,
         "model": model["name"],
@@ -94,11 +98,19 @@ def commission_site(
         "films_excluded": len(films.excluded),
         "diseases": list(diseases),
         "label_free_cutoff": cutoff,
+        "selftest_logits": selftest_logits.tolist(),
         "embedding_limit": _embedding_limit(model.get("input_gate"), scores.embedding),
         **_plain(judged),
     }
-    write_site_profile(out, facts, at_site.statistics(), site_score)
+    write_site_profile(out, facts, at_site.statistics(), site_score, graph=graph)
     return CommissionedSite(out, facts, judged)
+
+
+def _export(scorer: Scorer) -> tuple[NDArray[np.float32], bytes]:
+    """Return the logits of the self-test films and the graph, as a service wants them."""
+    with tempfile.TemporaryDirectory() as folder:
+        logits = write_graph(scorer, Path(folder))
+        return logits, (Path(folder) / GRAPH_FILE).read_bytes()
 
 
 def _embedding_limit(gate: Mapping[str, Any] | None, embeddings: NDArray[np.float32]) -> float | None:
