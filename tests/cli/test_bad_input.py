@@ -45,7 +45,7 @@ def films(tmp_path: Path) -> dict[str, Path]:
 REASONS = {
     "truncated": "unreadable_image: {}truncated.png: the PNG data are truncated or damaged; a complete PNG"
     " file is needed, since a partly decoded film could hide the lesion. Copy or export it again.",
-    "zip": "unreadable_image: {}zip.png: this is a ZIP archive; expected a PNG, JPEG, TIFF, BMP, WebP or"
+    "zip": "unsupported_format: {}zip.png: this is a ZIP archive; expected a PNG, JPEG, TIFF, BMP, WebP or"
     " DICOM image (told by content, not by file name). Export the film in one of these formats.",
     "one_pixel": "unsuitable_image: {}one_pixel.png: the image is 1x1 px; a film needs at least 100 px on its"
     " shorter side. Export it at full resolution, or exclude it.",

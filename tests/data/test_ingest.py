@@ -202,8 +202,8 @@ def test_unusable_films_are_kept_with_their_reason(
     assert reasons.pop("just") is pd.NA
     assert {name: str(reason).split(": ")[0] for name, reason in reasons.items()} == {
         "cut": "unreadable_image",
-        "zip": "unreadable_image",
-        "none": "unreadable_image",
+        "zip": "unsupported_format",
+        "none": "unsupported_format",
         "small": "unsuitable_image",
         "long": "unsuitable_image",
     }
@@ -241,7 +241,7 @@ def test_nothing_usable_at_all_is_refused(read: Read, tmp_path: Path):
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(b"no image")
     with pytest.raises(
-        EmptyDataset, match="none of 2 files is a usable film; the first: unreadable_image: train"
+        EmptyDataset, match="none of 2 files is a usable film; the first: unsupported_format: train"
     ):
         read(tmp_path / "data")
 
