@@ -40,6 +40,8 @@ _HEADER_LINE_BYTES = 4  # the colon, the space and the line's end
 _SECRET_PARAMETERS = frozenset(
     {"key", "api_key", "apikey", "token", "access_token", "authorization", "x-api-key"}
 )
+_MEDIA_TYPES = {"films": b"multipart/form-data", "json": b"application/json"}
+_TYPE_FIX = "See /openapi.json for what each method takes."
 _SECRET_PREFIX = "hilum_"
 _Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -66,11 +68,12 @@ class FrontDoor:
         exchange = exchange_of(scope)
         length = check_headers(scope)
         access = self._find(scope, exchange)
-        check_body_headers(scope, access, length)
+        check_length(scope, access, length)
         if self._service.is_locked_down and not access.in_lockdown:
             raise Lockdown(is_last=True)
         if access.roles is not None:
             await self._authenticate(scope, exchange, access.roles)
+        check_type(scope, access)
         if access.body == "films":
             with self._service.admission.upload(length if length is not None else access.max_bytes):
                 await self.app(scope, receive, send)
@@ -139,27 +142,31 @@ def check_headers(scope: Scope) -> int | None:
     return int(lengths[0])
 
 
-def check_body_headers(scope: Scope, access: Access, length: int | None) -> None:
-    """Check what a request says of its body against what its route takes.
+def check_length(scope: Scope, access: Access, length: int | None) -> None:
+    """Check the length that a request states against what its route takes.
 
     Raises
     ------
-    BadRequest, TooLarge, UnsupportedType
+    BadRequest, TooLarge
     """
-    coded = [value for value in header_values(scope, b"content-encoding") if value.lower() != b"identity"]
-    if coded:
+    if access.body == "none" and (length or header_values(scope, b"transfer-encoding")):
+        raise BadRequest("This method takes no body here.", is_last=True)
+    if access.body != "none" and length is not None and length > access.max_bytes:
+        raise TooLarge(f"At most {access.max_bytes} bytes are taken here.", is_last=True)
+
+
+def check_type(scope: Scope, access: Access) -> None:
+    """Check what a request says of its body against what its route takes; raises UnsupportedType."""
+    if any(value.strip().lower() != b"identity" for value in header_values(scope, b"content-encoding")):
         raise UnsupportedType("Encoded bodies are not taken.", fix="Send the body as it is.", is_last=True)
     if access.body == "none":
-        if length or header_values(scope, b"transfer-encoding"):
-            raise BadRequest("This method takes no body here.", is_last=True)
         return
-    if length is not None and length > access.max_bytes:
-        raise TooLarge(f"At most {access.max_bytes} bytes are taken here.", is_last=True)
     kind = b",".join(header_values(scope, b"content-type")).partition(b";")[0].strip().lower()
-    wanted = b"multipart/form-data" if access.body == "films" else b"application/json"
-    if kind != wanted and (length or header_values(scope, b"transfer-encoding") or access.body == "films"):
+    wanted = _MEDIA_TYPES[access.body]
+    if kind != wanted:
+        sentence = f"The body must be {wanted.decode()}."
         raise UnsupportedType(
-            f"The body must be {wanted.decode()}.", code="unsupported_media_type", fix=None, is_last=True
+            sentence, code="unsupported_media_type", fix=_TYPE_FIX, is_last=_has_body(scope)
         )
 
 

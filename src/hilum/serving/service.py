@@ -186,8 +186,8 @@ class Service:
     async def with_films(self, receive: Receive, work: Callable[[], _Result]) -> _Result:
         """Run what asks the engine in a thread; not at all when the client leaves while it waits.
 
-        There is one thread more than films that an engine works on at once, so films wait here, where they can
-        still be called off.
+        There is one thread more than films that an engine works on at once, so films wait here, where they
+        can still be called off.
 
         Raises
         ------
