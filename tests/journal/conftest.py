@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from hilum.journal.journal import Journal
@@ -65,43 +70,61 @@ def make_event(number: int = 0, **changes: object) -> Event:
     return Event(**(fields | changes))  # type: ignore[arg-type]
 
 
+class PostgresServer:
+    """A server on a socket in a temporary folder, without a password or a network; ended by its id."""
+
+    def __init__(self) -> None:
+        self.base = Path(tempfile.mkdtemp(prefix="hilum-pg-", dir="/tmp"))  # sockets have short paths
+        self.url = f"postgresql://hilum@/postgres?host={self.base}"
+        self._owner: dict[str, Any] = {}
+        if os.getuid() == 0:  # the server refuses to run as root
+            shutil.chown(self.base, "postgres")
+            self._owner = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        make = [str(POSTGRES / "initdb"), "-D", str(self.base / "data"), "-U", "hilum", "--auth=trust"]
+        subprocess.run([*make, "--no-sync"], check=True, capture_output=True, cwd=self.base, **self._owner)
+
+    def start(self) -> None:
+        settings = ["-k", str(self.base), "-c", "listen_addresses=", "-c", "max_connections=30"]
+        with Path(f"{self.base}.log").open("ab") as log:
+            self.server = subprocess.Popen(
+                [str(POSTGRES / "postgres"), "-D", str(self.base / "data"), *settings],
+                stdout=log,
+                stderr=log,
+                cwd=self.base,
+                **self._owner,
+            )
+        ready = [str(POSTGRES / "pg_isready"), "-h", str(self.base), "-q"]
+        deadline = time.monotonic() + 60
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert time.monotonic() < deadline, "PostgreSQL did not start"
+            time.sleep(0.05)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and each of its children."""
+        server = psutil.Process(self.server.pid)
+        for process in [server, *server.children(recursive=True)]:
+            process.send_signal(number)
+
+    def stop(self) -> None:
+        self.server.send_signal(signal.SIGINT)  # fast shutdown
+        self.server.wait(30)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.base, ignore_errors=True)
+        Path(f"{self.base}.log").unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on a socket in a temporary folder, with an empty password and no network; ended by its id."""
+def postgres() -> Iterator[PostgresServer]:
     if not POSTGRES.is_dir():
         pytest.skip("no PostgreSQL 15 here")
-    base = Path(subprocess.check_output(["mktemp", "-d", "/tmp/hilum-pg-XXXXXX"], text=True).strip())
-    as_owner: list[str] = []
-    if os.getuid() == 0:  # the server refuses to run as root
-        shutil.chown(base, "postgres")
-        as_owner = ["runuser", "-u", "postgres", "--"]
-    data = base / "data"
-    make = [*as_owner, str(POSTGRES / "initdb"), "-D", str(data), "-U", "hilum", "--auth=trust", "--no-sync"]
-    subprocess.run(make, check=True, capture_output=True, cwd=base)
-    log = (base.parent / f"{base.name}.log").open("wb")
-    server = subprocess.Popen(
-        [*as_owner, str(POSTGRES / "postgres"), "-D", str(data), "-k", str(base), "-c", "listen_addresses="],
-        stdout=log,
-        stderr=log,
-        cwd=base,
-    )
-    try:
-        _wait_for_postgres(base)
-        yield f"postgresql://hilum@/postgres?host={base}"
-    finally:
-        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, 2)  # fast shutdown
-        server.wait(20)
-        log.close()
-        shutil.rmtree(base, ignore_errors=True)
-        Path(log.name).unlink(missing_ok=True)
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
 
 
-def _wait_for_postgres(folder: Path) -> None:
-    import time
-
-    ready = [str(POSTGRES / "pg_isready"), "-h", str(folder), "-q"]
-    deadline = time.monotonic() + 30
-    while subprocess.run(ready, check=False).returncode != 0:
-        assert time.monotonic() < deadline, "PostgreSQL did not start"
-        time.sleep(0.05)
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    return postgres.url

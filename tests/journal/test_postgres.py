@@ -1,6 +1,8 @@
 """The same journal on a real PostgreSQL server, started here and ended by its id."""
 
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from hilum.journal.keys import KeyStore
 from hilum.journal.retention import run_retention
 from hilum.journal.storage import Storage
 from hilum.journal.switches import Switches
-from tests.journal.conftest import CHAIN_KEY, PEPPER, START, FakeClock, make_event
+from tests.journal.conftest import CHAIN_KEY, PEPPER, START, FakeClock, PostgresServer, make_event
 from tests.journal.test_crash import kill_after, start_appender
 
 
@@ -94,8 +96,6 @@ def test_retention_keys_and_switches_work_there_too(on_postgres: Journal, clock:
 
 
 def test_a_writer_that_holds_the_lock_makes_others_refuse_in_time(on_postgres: Journal):
-    import time
-
     with on_postgres.storage.write():
         started = time.monotonic()
         with pytest.raises(JournalUnavailable):
@@ -107,3 +107,53 @@ def test_a_writer_that_holds_the_lock_makes_others_refuse_in_time(on_postgres: J
 def test_without_a_checkpoints_file_it_is_refused(on_postgres: Journal, postgres_url: str):
     with pytest.raises(ConfigError, match="name a checkpoints file"):
         Journal.open(postgres_url, chain_key=CHAIN_KEY)
+
+
+def test_a_server_that_stands_still_is_refused_in_time_and_recovers(
+    on_postgres: Journal, postgres: PostgresServer, clock: FakeClock
+):
+    keys = KeyStore(on_postgres.storage, pepper=PEPPER, clock=clock)
+    _, plaintext = keys.create("lab", "auditor", clock.now + timedelta(days=1))
+    on_postgres.append(make_event(1))
+    postgres.signal(signal.SIGSTOP)
+    try:
+        for ask in (lambda: on_postgres.append(make_event(2)), lambda: keys.check(plaintext)):
+            started = time.monotonic()
+            with pytest.raises(JournalUnavailable):
+                ask()
+            assert time.monotonic() - started < 3
+    finally:
+        postgres.signal(signal.SIGCONT)
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            on_postgres.append(make_event(3))
+            break
+        except JournalUnavailable:
+            assert time.monotonic() < deadline
+    assert keys.check(plaintext).refusal is None
+    assert on_postgres.verify().ok
+
+
+def test_a_killed_server_loses_nothing_acknowledged(on_postgres: Journal, postgres: PostgresServer):
+    acknowledged = [on_postgres.append(make_event(number)) for number in range(5)]
+    postgres.signal(signal.SIGKILL)
+    postgres.server.wait(10)
+    started = time.monotonic()
+    with pytest.raises(JournalUnavailable):
+        on_postgres.append(make_event())
+    assert time.monotonic() - started < 2.5
+    (postgres.base / "data" / "postmaster.pid").unlink()
+    postgres.start()
+    assert on_postgres.append(make_event()) == 6
+    assert [record.seq for record in on_postgres.read()] == [*acknowledged, 6]
+    assert on_postgres.verify().ok
+
+
+def test_a_restart_between_two_requests_goes_unnoticed(on_postgres: Journal, postgres: PostgresServer):
+    on_postgres.append(make_event())
+    on_postgres.read()
+    postgres.stop()
+    postgres.start()
+    assert len(on_postgres.read()) == 1
+    assert on_postgres.append(make_event()) == 2

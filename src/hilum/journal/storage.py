@@ -24,11 +24,8 @@ from hilum.journal.sqlite_file import SqliteFile, is_busy
 _WRITER_LOCK = 0x68696C756D  # "hilum": the advisory lock of PostgreSQL that all writers share
 _MIGRATION_WAIT_S = 20.0
 _POLL_S = 0.001
-_POSTGRES_OPTIONS = {
-    "connect_timeout": 2,
-    "tcp_user_timeout": 1500,  # ms
-    "options": "-c synchronous_commit=on -c statement_timeout=1500",  # ms
-}
+_LONG_S = 3600.0
+_INSTANTLY_S = 0.2
 
 
 class Storage:
@@ -99,8 +96,7 @@ class Storage:
         JournalUnavailable
             The lock was not to be had, or anything failed: nothing may be acknowledged.
         """
-        with self._guard(), self.engine.connect() as connection:
-            self._take_lock(connection, wait_s)
+        with self._guard(), self._begin(lambda connection: self._take_lock(connection, wait_s)) as connection:
             yield connection
             connection.commit()
             if self.file is not None:
@@ -120,14 +116,10 @@ class Storage:
         JournalUnavailable
             The database does not answer.
         """
-        with self._guard(), self.engine.connect() as connection:
-            if self.file is None:
-                connection.execution_options(isolation_level="REPEATABLE READ")
-                if is_long:
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            else:
-                # the first read takes the view
-                _insist(connection, ("BEGIN", "SELECT count(*) FROM sqlite_schema"), JOURNAL_LOCK_SECONDS)
+        with (
+            self._guard(),
+            self._begin(lambda connection: self._take_view(connection, is_long)) as connection,
+        ):
             yield connection
             connection.rollback()
 
@@ -161,12 +153,41 @@ class Storage:
         if self.file is not None:
             self.file.forget()
 
+    def _begin(self, take: Callable[[Connection], None]) -> Connection:
+        """Return a connection on which `take` has begun a transaction."""
+        connection = self.engine.connect()
+        started = time.monotonic()
+        try:
+            take(connection)
+        except DBAPIError as fault:
+            connection.close()
+            if not fault.connection_invalidated or time.monotonic() - started > _INSTANTLY_S:
+                raise
+            # it had died in the pool, which SQLAlchemy has thrown away by now: this one is new
+            connection = self.engine.connect()
+            take(connection)
+        return connection
+
     def _take_lock(self, connection: Connection, wait_s: float) -> None:
         if self.file is not None:
             _insist(connection, ("BEGIN IMMEDIATE",), wait_s)
             return
+        self._set_patience(connection, wait_s + JOURNAL_LOCK_SECONDS)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait_s * 1000)}")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+
+    def _take_view(self, connection: Connection, is_long: bool) -> None:
+        if self.file is not None:
+            # the first read takes the view
+            _insist(connection, ("BEGIN", "SELECT count(*) FROM sqlite_schema"), JOURNAL_LOCK_SECONDS)
+            return
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        self._set_patience(connection, _LONG_S if is_long else 2 * JOURNAL_LOCK_SECONDS)
+
+    def _set_patience(self, connection: Connection, seconds: float) -> None:
+        from hilum.journal.postgres import set_patience
+
+        set_patience(connection, seconds)
 
 
 def _insist(connection: Connection, statements: tuple[str, ...], wait_s: float) -> None:
@@ -204,14 +225,11 @@ def _make_engine(url: str) -> tuple[Engine, SqliteFile | None]:
         )
         return engine, file
     if parsed is not None and parsed.get_backend_name() == "postgresql":
-        engine = create_engine(
-            parsed,
-            connect_args=_POSTGRES_OPTIONS,
-            pool_pre_ping=True,
-            pool_timeout=JOURNAL_LOCK_SECONDS,
-            hide_parameters=True,
-        )
-        return engine, None
+        try:
+            from hilum.journal.postgres import make_postgres_engine
+        except ImportError:
+            raise ConfigError("journal: PostgreSQL needs psycopg; pip install hilum[postgres]") from None
+        return make_postgres_engine(parsed), None
     raise ConfigError("journal: the URL must be sqlite:///FILE or postgresql://USER@HOST/NAME")
 
 
