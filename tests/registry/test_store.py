@@ -175,6 +175,8 @@ def test_a_damaged_alias_is_told_from_the_history(root: Path):
     for damage in (b"", b"{}", b'{"name": "../x", "previous": []}', b"[" * 100_000):
         alias_file(root).write_bytes(damage)
         assert store.production() == second
+    store.prune(9)
+    assert json.loads(alias_file(root).read_text())["name"] == second, "the next change mends it"
     alias_file(root).unlink()
     assert store.rollback(by="ada") == first
     assert json.loads(alias_file(root).read_text())["name"] == first

@@ -19,6 +19,7 @@ from hilum.registry.versions import parse_name
 
 PRODUCTION = "production"
 ALIAS_FOLDER = "aliases"
+_DAMAGE = (ValueError, KeyError, TypeError, RecursionError, CheckpointError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,35 @@ def read_alias(root: Path, history: History) -> Alias | None:
     CheckpointError
         If it is damaged and the history does not say either.
     """
-    file = alias_file(root)
     try:
-        content = json.loads(file.read_bytes())
-        names = [content["name"], *content["previous"]]
-        for name in names:
-            parse_name(name)
-        return Alias(names[0], tuple(names[1:]), Event.from_plain(content["event"]))
-    except FileNotFoundError:
-        return replay(history.read()[0])
-    except (ValueError, KeyError, TypeError, RecursionError, CheckpointError) as error:
+        return _read_file(root) or replay(history.read()[0])
+    except _DAMAGE as error:
         told = replay(history.read()[0])
         if told is None:
             raise CheckpointError(
-                f"{file}: is damaged, and the history does not say what it was. Promote a model again."
+                f"{alias_file(root)}: is damaged, and the history does not say what it was. Promote a model"
+                " again."
             ) from error
         return told
+
+
+def is_alias_whole(root: Path) -> bool:
+    """Say whether the alias file can be read without the history's help."""
+    try:
+        return _read_file(root) is not None
+    except _DAMAGE:
+        return False
+
+
+def _read_file(root: Path) -> Alias | None:
+    try:
+        content = json.loads(alias_file(root).read_bytes())
+    except FileNotFoundError:
+        return None
+    names = [content["name"], *content["previous"]]
+    for name in names:
+        parse_name(name)
+    return Alias(names[0], tuple(names[1:]), Event.from_plain(content["event"]))
 
 
 def write_alias(root: Path, alias: Alias) -> None:

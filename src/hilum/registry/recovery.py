@@ -5,7 +5,7 @@ The caller holds the lock, so that no other writer's work is mistaken for someth
 
 from pathlib import Path
 
-from hilum.registry.alias import ALIAS_FOLDER, read_alias
+from hilum.registry.alias import ALIAS_FOLDER, is_alias_whole, read_alias, write_alias
 from hilum.registry.durable import TEMPORARY_SUFFIX
 from hilum.registry.history import History
 from hilum.registry.prune import carry_out_prune, end_prune, pending_prune
@@ -18,6 +18,8 @@ def recover(root: Path, history: History) -> None:
         for left in folder.glob(f".*{TEMPORARY_SUFFIX}"):
             left.unlink()
     alias = read_alias(root, history)
+    if alias is not None and not is_alias_whole(root):
+        write_alias(root, alias)  # as the history tells it
     if alias is not None and alias.event.seq > history.last_number():
         history.append(alias.event)
     finish_prune(root, history)
