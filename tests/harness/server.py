@@ -1,6 +1,7 @@
 """A real `hilum serve` in a process of its own, on a free port of the loopback, ended by its pid.
 
-With HILUM_SABOTAGE set, or `sabotage` given, the process is started through `tests.harness.sabotage`.
+With HILUM_SABOTAGE set every process of its tree is broken on purpose (`tests.harness.startup`); with
+HILUM_VARIANT it runs with shorter waits.
 """
 
 import contextlib
@@ -19,13 +20,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from .multipart import many_files, one_file
 from .processes import tree, tree_pss_bytes
 
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(rb"listening on (https?)://([\d.]+|\[::1\]):(\d+)")
+STARTUP = Path(__file__).parent / "startup"
+VARIANT = "HILUM_VARIANT"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Tell whether a process holds a listening port."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
 
 
 class ServerEnded(AssertionError):
@@ -57,13 +71,14 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HILUM_")}
     sabotage = {key: value for key, value in os.environ.items() if key == "HILUM_SABOTAGE"}
     fixed = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    if sabotage or VARIANT in extra:
+        fixed["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{ROOT}"
     return kept | sabotage | fixed | dict(extra)
 
 
 def command(*words: str) -> list[str]:
-    """Return the command line of `hilum WORDS`, through the sabotage launcher when one is set."""
-    module = "tests.harness.sabotage" if os.environ.get("HILUM_SABOTAGE") else "hilum"
-    return [sys.executable, "-m", module, *words]
+    """Return the command line of `hilum WORDS`."""
+    return [sys.executable, "-m", "hilum", *words]
 
 
 def run(*words: str, timeout_s: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -115,6 +130,10 @@ class Server:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def pid(self) -> int:
         assert self.process is not None, "the server was never started"
         return self.process.pid
@@ -140,13 +159,23 @@ class Server:
             found = LISTENING.search(self.output())
             if found:
                 self.scheme, self.port = found[1].decode(), int(found[3])
-                return self
+                if self.environment.get("HILUM_WORKERS", "1") == "1" or self._all_workers_answer():
+                    return self
             assert self.process is not None
             if self.process.poll() is not None:
                 raise ServerEnded(f"exit {self.process.returncode}: {self.output().decode()[-2000:]}")
             time.sleep(0.05)
         self.kill()
         raise ServerEnded(f"not ready after {START_TIMEOUT_S:g} s: {self.output().decode()[-2000:]}")
+
+    def workers(self) -> list[int]:
+        """List the processes that answer: those that hold the port, but for the one that started them."""
+        return [pid for pid in tree(self.pid) if pid != self.pid and _listens(pid, self.port)]
+
+    def _all_workers_answer(self) -> bool:
+        """Tell whether each of several workers has said that it started."""
+        count = int(self.environment["HILUM_WORKERS"])
+        return self.output().count(b"Application startup complete") >= count
 
     def output(self) -> bytes:
         """Read what the process of the last start wrote to stderr."""
@@ -168,6 +197,11 @@ class Server:
             self.kill()
             raise
 
+    def end(self) -> None:
+        """Kill whatever of it still runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def kill(self) -> None:
         """SIGKILL the process and all its children at once."""
         assert self.process is not None
@@ -180,10 +214,9 @@ class Server:
 
     def __enter__(self) -> Self:
         try:
-            return self.start()
+            return self if self.is_running else self.start()
         except BaseException:
-            if self.process is not None and self.process.poll() is None:
-                self.kill()
+            self.end()
             raise
 
     def __exit__(
