@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,17 @@ def test_a_name_that_is_none_is_an_error_with_a_message(root: Path):
     done = promote(root, "../../etc/passwd")
     assert isinstance(done.exception, CheckpointError)
     assert "passwd" not in str(done.exception)
+
+
+def test_a_model_that_cannot_be_tried_out_here_is_refused_with_the_way_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.undo()  # the fake engine
+    monkeypatch.setitem(sys.modules, "hilum.inference.engine", None)
+    done = promote(root, make_bundle(root))
+    assert done.exit_code == 1
+    assert "try-out: hilum.inference.engine is not installed" in done.stderr
+    assert "pip install 'hilum[serve]'" in done.stderr
 
 
 def test_a_candidate_is_opened_as_the_service_opens_it(real_registry: Path, tiny_bundle: Path):

@@ -177,9 +177,17 @@ def try_out(folder: Path) -> None:
     ------
     CheckpointError, EngineFailed
         If it cannot be served.
+    ConfigError
+        If what serving needs is not installed here.
     """
-    from hilum.inference.engine import Engine, EngineSettings
+    from hilum.domain.errors import ConfigError
 
+    try:
+        from hilum.inference.engine import Engine, EngineSettings
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{error.name} is not installed, which trying a model out needs; pip install 'hilum[serve]'."
+        ) from error
     Engine.open(folder, settings=EngineSettings(workers=1)).close()
 
 
