@@ -111,4 +111,12 @@ def test_what_is_known_against_the_model_comes_before_everything_else(room: Read
         """document.querySelector(".failures").compareDocumentPosition(document.querySelector("main"))
            & Node.DOCUMENT_POSITION_FOLLOWING"""
     )
+    banner.get_by_text("Measured on external films").click()
+    cells = banner.get_by_role("row", name="Tuberculosis").get_by_role("cell").all_inner_texts()
+    assert [cell.replace("\xa0", " ") for cell in cells] == [
+        "4.0 % (1.5 % to 6.7 %)",
+        "100.0 % (98.1 % to 100.0 %)",
+        "0.757 (0.710 to 0.800)",
+    ]
+    expect(banner.get_by_role("row", name="Pneumonia").get_by_role("cell").first).to_have_text("not defined")
     expect(room.page.locator("#notice")).to_contain_text("not for diagnosis: a qualified reader decides.")

@@ -2,6 +2,7 @@
 
 import { readHealth } from "./api.js";
 import { make } from "./element.js";
+import { makeEvaluations } from "./evaluations.js";
 import { counted } from "./format.js";
 
 /**
@@ -45,5 +46,5 @@ function listFailures(info, isOpen) {
     make("span", { class: "model-name", text: info.name }),
   );
   const items = info.known_failures.map((text) => make("li", { text }));
-  return make("details", { class: "banner attend failures", open: isOpen }, summary, make("ul", {}, ...items));
+  return make("details", { class: "banner attend failures", open: isOpen }, summary, make("ul", {}, ...items), makeEvaluations(info));
 }

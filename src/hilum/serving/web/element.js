@@ -53,6 +53,15 @@ export function announce(text, { urgent = false } = {}) {
 }
 
 /**
+ * When the button that had the focus is gone, the focus goes to the title of its view, not to the top of the page.
+ *
+ * @param {HTMLElement} view
+ */
+export function keepFocus(view) {
+  if (document.activeElement === document.body && !view.hidden) view.querySelector("h1")?.focus();
+}
+
+/**
  * A button that copies a text, and says that it did.
  *
  * @param {string} text

@@ -25,7 +25,6 @@ export function showFilms(session, place) {
   const rows = new Map();
   /** @type {import("./queue.js").QueuedFilm | null} */
   let selected = null;
-  let chosenByHand = false;
   /** Which model answered last, or why none did: news for the banners. */
   let serviceState = "";
 
@@ -41,6 +40,7 @@ export function showFilms(session, place) {
     place.querySelector(".reading-room")?.classList.remove("is-empty");
     const added = queue.add(files);
     announce(`${counted(added.length, "film")} added.`);
+    select(added[0]);
   };
 
   queue.addEventListener("change", (event) => {
@@ -48,10 +48,7 @@ export function showFilms(session, place) {
     if (!queue.films.includes(film)) return;
     if (!rows.has(film)) {
       const row = new WorklistRow(film, {
-        onSelect: () => {
-          chosenByHand = true;
-          select(film);
-        },
+        onSelect: () => select(film),
         onCancel: () => queue.cancel(film),
         onRetry: () => queue.retry(film),
       });
@@ -60,7 +57,6 @@ export function showFilms(session, place) {
     }
     rows.get(film)?.update();
     if (film === selected) select(film);
-    else if (selected === null || (!chosenByHand && !selected.answer && film.answer)) select(film);
     if (!film.isOpen) announceFilm(film, queue.films);
     const state = film.answer ? `${film.answer.model.name} ${film.answer.model.fallback}` : film.problem?.status === 503 ? film.problem.code : "";
     if (state && state !== serviceState) {
@@ -105,7 +101,6 @@ export function showFilms(session, place) {
     queue.clear();
     rows.clear();
     selected = null;
-    chosenByHand = false;
     part("items").replaceChildren();
     part("answer").replaceChildren();
     void viewer.show(null);

@@ -1,7 +1,7 @@
 /** Access keys: make, rotate and revoke. A new key is shown once and kept nowhere on this page. */
 
 import { ask, showKeyOnce } from "./dialog.js";
-import { announce, make, say } from "./element.js";
+import { announce, keepFocus, make, say } from "./element.js";
 import { utc } from "./format.js";
 
 const OVERLAP_HOURS = 24;
@@ -14,10 +14,10 @@ export function showKeys({ api, identity }, place) {
   const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
 
   const load = async () => {
-    const listed = await api.get("admin/keys");
-    const keys = Array.isArray(listed) ? listed : listed.keys;
+    /** @type {import("./types.js").AccessKey[]} */
+    const keys = await api.get("admin/keys");
     part("keys-rows").replaceChildren(
-      ...keys.map((/** @type {import("./types.js").AccessKey} */ key) =>
+      ...keys.map((key) =>
         makeRow(key, { isOwn: key.id === identity.user_id, onRotate: rotate, onRevoke: revoke }),
       ),
     );
@@ -27,6 +27,7 @@ export function showKeys({ api, identity }, place) {
     try {
       await action();
       await load();
+      keepFocus(place);
     } catch (problem) {
       say(part("keys-error"), /** @type {Error} */ (problem).message);
     }

@@ -1,7 +1,7 @@
 /** The switch for a breach: stop every prediction, and let another administrator release it. */
 
 import { ask } from "./dialog.js";
-import { announce, make, say } from "./element.js";
+import { announce, keepFocus, make, say } from "./element.js";
 import { utc } from "./format.js";
 
 /** Codes, not text: nothing that somebody typed reaches the trail. */
@@ -40,6 +40,7 @@ export function showLockdown(session, place) {
     try {
       await action();
       await load();
+      keepFocus(place);
     } catch (problem) {
       const { message, fix } = /** @type {import("./api.js").Problem} */ (problem);
       say(part("lockdown-error"), fix ? `${message} ${fix}` : message);

@@ -96,7 +96,7 @@ function showView() {
 
 /** @param {typeof VIEWS[number]} view */
 function open(view) {
-  const place = make("div", { class: `view ${view.id}` });
+  const place = make("div", { class: `view view-${view.id}` });
   place.append(find(`${view.id}-view`).content.cloneNode(true));
   find("main").append(place);
   opened.set(view.id, { place, leave: view.show(/** @type {any} */ (session), place) });

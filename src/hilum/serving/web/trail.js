@@ -100,7 +100,7 @@ function makeRow(record, onRequest) {
     make("td", {}, utc(record.timestamp), filter),
     cell(record.kind),
     cell(record.endpoint, "mono"),
-    cell(record.code ? `${record.status} ${record.code}` : String(record.status), "number"),
+    cell([record.status || "", record.code].filter(Boolean).join(" "), "number"),
     cell(record.user_id ?? "none", "mono"),
     cell(record.ip_address ?? "none", "mono"),
     make("td", {}, record.prediction ?? "", model),

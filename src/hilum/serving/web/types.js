@@ -18,7 +18,13 @@
  * @property {string[]} known_failures
  * @property {string[]} referral_rules
  * @property {string} notice
+ * @property {Record<string, Evaluation>} evaluations  by data set
  * @property {Record<string, {shown: boolean, reason: string | null}>} explanations
+ *
+ * @typedef {object} Evaluation
+ * @property {number} films
+ * @property {import("./evaluations.js").Figure} accuracy
+ * @property {Record<string, Record<"sensitivity" | "specificity" | "auroc", import("./evaluations.js").Figure>>} classes
  *
  * @typedef {Record<string, number>} Probabilities  by class name, in [0, 1]
  *

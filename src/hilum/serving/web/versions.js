@@ -1,7 +1,7 @@
 /** The versions in the registry: which one answers, promotion and rollback, each with a reason. */
 
 import { ask } from "./dialog.js";
-import { announce, make, say } from "./element.js";
+import { announce, keepFocus, make, say } from "./element.js";
 
 /**
  * @param {import("./session.js").Session} session
@@ -12,9 +12,10 @@ export function showVersions(session, place) {
   const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
 
   const load = async () => {
-    const listed = await api.get("admin/models");
-    const models = Array.isArray(listed) ? listed : listed.models;
-    part("versions-rows").replaceChildren(...models.map((/** @type {import("./types.js").StoredModel} */ model) => makeRow(model, promote)));
+    /** @type {import("./types.js").StoredModel[]} */
+    const models = await api.get("admin/models");
+    for (const id of ["versions-table", "roll-back"]) part(id).hidden = false;
+    part("versions-rows").replaceChildren(...models.map((model) => makeRow(model, promote)));
   };
   /** Do something, then show the state that it led to. */
   const act = async (/** @type {() => Promise<void>} */ action) => {
@@ -22,6 +23,7 @@ export function showVersions(session, place) {
     try {
       await action();
       await load();
+      keepFocus(place);
     } catch (problem) {
       const { message, fix } = /** @type {import("./api.js").Problem} */ (problem);
       say(part("versions-error"), fix ? `${message} ${fix}` : message);
