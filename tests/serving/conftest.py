@@ -38,7 +38,9 @@ class Running:
     def post(self, path: str, role: str | None = None, **options: Any) -> Any:
         return self.client.post(path, headers={**self.headers(role), **options.pop("headers", {})}, **options)
 
-    def predict(self, film: bytes = FILM, role: str | None = "clinician", path: str = "/predict", **options: Any) -> Any:
+    def predict(
+        self, film: bytes = FILM, role: str | None = "clinician", path: str = "/predict", **options: Any
+    ) -> Any:
         return self.post(path, role, files={"file": ("name-of-a-patient.png", film, "image/png")}, **options)
 
     def batch(self, *films: bytes) -> Any:
@@ -61,10 +63,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
             if "registry" not in given:
                 given.setdefault("model", write_fake_bundle(tmp_path / "models", NAME))
             app = create_app(read_settings(**given), open_engine=open_engine)
-            client = stack.enter_context(TestClient(app, raise_server_exceptions=False, client=("127.0.0.1", 1)))
+            client = stack.enter_context(
+                TestClient(app, raise_server_exceptions=False, client=("127.0.0.1", 1))
+            )
             service = app.state.service
             until = datetime.now(UTC) + timedelta(days=1)
-            made = {role: service.keys.create(role, role, until) for role in ("clinician", "auditor", "admin")}
+            made = {
+                role: service.keys.create(role, role, until) for role in ("clinician", "auditor", "admin")
+            }
             plain = {role: text for role, (_, text) in made.items()}
             return Running(client, service, plain, {role: key.id for role, (key, _) in made.items()})
 

@@ -119,7 +119,12 @@ def test_what_nobody_foresaw_is_a_500_that_says_nothing(start: Start, caplog: py
 
 
 def test_every_answer_carries_the_security_headers(running: Running):
-    for answer in (running.get("/health"), running.predict(), running.get("/nowhere"), running.predict(role=None)):
+    for answer in (
+        running.get("/health"),
+        running.predict(),
+        running.get("/nowhere"),
+        running.predict(role=None),
+    ):
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
@@ -138,7 +143,11 @@ def test_the_request_id_of_a_client_is_taken_only_as_a_uuid4(running: Running):
 
 def test_whoami_tells_role_and_label(running: Running):
     body = running.get("/whoami", "auditor").json()
-    assert (body["role"], body["label"], body["user_id"]) == ("auditor", "auditor", running.key_ids["auditor"])
+    assert (body["role"], body["label"], body["user_id"]) == (
+        "auditor",
+        "auditor",
+        running.key_ids["auditor"],
+    )
 
 
 def test_model_info_tells_what_answers(running: Running):
@@ -146,7 +155,10 @@ def test_model_info_tells_what_answers(running: Running):
     assert (body["name"], body["version"], body["runtime"]) == (NAME, "1.0.0", "fake")
     assert body["classes"] == ["Normal", "Pneumonia", "Tuberculosis"]
     assert body["known_failures"] == ["it is a fake"]
-    assert body["explanations"]["Normal"] == {"shown": True, "reason": "The maps of this model were never tested."}
+    assert body["explanations"]["Normal"] == {
+        "shown": True,
+        "reason": "The maps of this model were never tested.",
+    }
 
 
 def test_the_page_and_its_files_are_served_and_nothing_else(running: Running):
