@@ -83,12 +83,13 @@ def test_killed_at_random_moments_of_promote_rollback_and_prune(tmp_path: Path):
             finally:
                 os._exit(1)
         os.close(say)
-        time.sleep(moments.uniform(0.0, 0.06))
-        os.kill(child, signal.SIGKILL)
-        assert os.waitpid(child, 0)[1] == signal.SIGKILL, "the child ended by itself"
         with os.fdopen(hear) as told:
-            lines = told.read().splitlines()
-        allowed = set(lines[-1].split()) if lines else {ModelStore(root).production() or ""}
+            lines = [told.readline()]  # the work has begun
+            time.sleep(moments.uniform(0.0, 0.06))
+            os.kill(child, signal.SIGKILL)
+            assert os.waitpid(child, 0)[1] == signal.SIGKILL, "the child ended by itself"
+            lines += told.readlines()
+        allowed = set(lines[-1].split())
         check_readers(root, allowed)
         check_mended(root, allowed)
 
