@@ -104,7 +104,7 @@ def test_unknown_paths_and_methods_are_problems(running: Running):
 
 def test_what_nobody_foresaw_is_a_500_that_says_nothing(start: Start, caplog: pytest.LogCaptureFixture):
     class Surprising(FakeEngine):
-        def _answer(self, data: bytes, *, explain: bool, film: bool):
+        def _answer(self, *_: object, **__: object):
             raise ValueError("PatientName DOE^JANE")
 
     running = start(Surprising.open)

@@ -20,8 +20,8 @@ def scope(
 ) -> Any:
     return {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "method": method,
-        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "headers": list(headers),
-        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1),
+        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "",
+        "headers": list(headers), "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1),
     }  # fmt: skip
 
 

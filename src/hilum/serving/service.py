@@ -94,6 +94,7 @@ class Service:
         self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
         self._films = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="films")
         self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
+        self._alerts = ThreadPoolExecutor(1, thread_name_prefix="alerts")  # one, so that they keep their order
         self._watch = Watch(
             [self._look_at_switches, self._look_at_storage, self._look_at_models], every_s=SWITCH_POLL_S
         )
@@ -130,7 +131,7 @@ class Service:
         self.is_draining = True
         self._watch.stop()
         self.models.close()
-        for pool in (self._gate, self._films, self._records):
+        for pool in (self._gate, self._films, self._alerts, self._records):
             pool.shutdown()
         if hasattr(self, "journal"):
             self.journal.close()
@@ -234,7 +235,7 @@ class Service:
         if code in _ALERT_CODES_THAT_FAIL:
             self.metrics.model_failures.inc()
         event = Event("model", str(uuid.uuid4()), _OWN_ENDPOINT, None, None, 0, code=code, model_version=name)
-        self._records.submit(self._append_if_possible, event)
+        self._alerts.submit(self._append_if_possible, event)
 
     def _append_if_possible(self, event: Event) -> None:
         try:
