@@ -1,5 +1,6 @@
 """Commands of the experiment: train, tune, evaluate, register."""
 
+import getpass
 import json
 import sys
 from pathlib import Path
@@ -133,12 +134,14 @@ def register(
         Path | None, typer.Option(help="Data set whose validation films make and judge an 8-bit graph.")
     ] = None,
     version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
-    out: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/registry"),
+    sign: Annotated[Path | None, typer.Option(help="Private key made by hilum keygen.")] = None,
+    out: Annotated[Path, typer.Option(help="Registry, a folder of bundles.")] = Path("models/registry"),
 ) -> None:
     """Make a self-contained, checksummed bundle of a checkpoint and its evaluations."""
     from datetime import date
 
     from hilum.registry.release import write_bundle
+    from hilum.registry.store import ModelStore
 
     bundle = write_bundle(
         model,
@@ -148,7 +151,9 @@ def register(
         released=date.today(),
         safeguards=safeguards,
         int8_data=int8,
+        private_key=sign,
     )
+    ModelStore(out).record_release(bundle.name, by=getpass.getuser(), reason="registered")
     if not bundle.facts.get("input_gate"):
         print("hilum: without --safeguards the bundle carries no input gate", file=sys.stderr)
     print(bundle.folder)

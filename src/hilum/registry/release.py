@@ -27,9 +27,13 @@ from hilum.registry.bundle import (
     sum_files,
 )
 from hilum.registry.card import write_card
+from hilum.registry.durable import sync_folder, sync_tree
 from hilum.registry.graph_files import draw_selftest, run_graph, write_graph, write_selftest
 from hilum.registry.quantize import quantize_graph
 from hilum.registry.safeguards import PARTS, read_safeguards
+from hilum.registry.signing import sign_bundle
+from hilum.registry.store import ModelStore
+from hilum.registry.versions import check_version
 
 _TOLD_WITH_EVERY_ANSWER = "critical"
 """Severity of the headlines of an evaluation that whoever uses the model is told each time."""
@@ -47,6 +51,7 @@ def write_bundle(
     released: date,
     safeguards: Path | None = None,
     int8_data: Path | None = None,
+    private_key: Path | None = None,
 ) -> Bundle:
     """Make a bundle of a checkpoint and the evaluations it was measured by.
 
@@ -64,11 +69,14 @@ def write_bundle(
         and a bundle keeps its own.
     int8_data
         Data set on whose validation films an 8-bit graph is made and judged; without it there is none.
+    private_key
+        Signs the bundle, see `hilum.registry.signing`.
 
     Raises
     ------
     CheckpointError
-        If an evaluation is of another model, the version is not major.minor.patch, or the bundle exists.
+        If an evaluation is of another model, the version breaks the rules of `hilum.registry.versions`, or
+        the bundle exists.
     """
     if not _VERSION.fullmatch(version):
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
@@ -109,6 +117,7 @@ def write_bundle(
             if headline["severity"] == _TOLD_WITH_EVERY_ANSWER
         ],
     }
+    _check_version(facts, out)
     building.mkdir(parents=True)
     try:
         state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
@@ -119,12 +128,23 @@ def write_bundle(
             _write_json(building / f"evaluation-{label}.json", report)
         (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
         (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
+        if private_key is not None:
+            sign_bundle(building, private_key)
         for file in building.iterdir():
             file.chmod(_READABLE)  # a server runs as another user than the one who trains
+        sync_tree(building)
         building.rename(final)
+        sync_folder(out)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return read_bundle(final)
+
+
+def _check_version(facts: dict[str, Any], out: Path) -> None:
+    newest = ModelStore(out).newest() if out.is_dir() else None
+    problems = check_version(facts, newest.facts if newest else None)
+    if problems:
+        raise CheckpointError(f"{facts['name']}: " + " ".join(problems))
 
 
 def _write_graphs(
