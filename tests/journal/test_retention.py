@@ -70,7 +70,7 @@ def test_after_a_year_records_are_purged_from_the_oldest_on(journal: Journal, cl
 
 def test_nothing_of_a_forgotten_user_is_left_in_any_file(tmp_path: Path, clock: FakeClock):
     journal = Journal.open(f"sqlite:///{tmp_path}/journal.db", chain_key=CHAIN_KEY, clock=clock)
-    for day in range(300):
+    for day in range(0, 300, 10):  # few, so that the log was never written over
         clock.now = START + day * DAY
         journal.append(make_event(day, user_id=f"canary_{'early' if day < 30 else 'late'}_{day}"))
     run_retention(journal, START + 119 * DAY)
