@@ -94,7 +94,9 @@ class Service:
         self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
         self._films = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="films")
         self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
-        self._alerts = ThreadPoolExecutor(1, thread_name_prefix="alerts")  # one, so that they keep their order
+        self._alerts = ThreadPoolExecutor(
+            1, thread_name_prefix="alerts"
+        )  # one, so that they keep their order
         self._watch = Watch(
             [self._look_at_switches, self._look_at_storage, self._look_at_models], every_s=SWITCH_POLL_S
         )

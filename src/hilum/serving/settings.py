@@ -92,21 +92,15 @@ class ServiceSettings(BaseSettings):
     """Seconds between /ready saying no and the port closing, for load balancers that poll."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("allow", "trusted_proxies", "cors_origins", mode="before")
+    @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            tuple(word.strip() for word in value.split(",") if word.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return _words(value) if isinstance(value, str) else value
 
     @field_validator("allow", "trusted_proxies", mode="before")
     @classmethod
-    def _no_star(cls, value: object) -> object:
-        if isinstance(value, tuple) and "*" in value:
-            raise ValueError("* is everyone; name networks such as 10.1.0.0/16")
-        return value
+    def _read_networks(cls, value: object) -> object:
+        return tuple(_network(word) for word in _words(value)) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -184,6 +178,19 @@ class ServiceSettings(BaseSettings):
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             values[ENVIRONMENT_PREFIX + name.upper()] = text
         return values
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _network(text: str) -> Network:
+    if text == "*":
+        raise ValueError("* is everyone; name networks such as 10.1.0.0/16")
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; name networks such as 10.1.0.0/16") from None
 
 
 def read_settings(**given: object) -> ServiceSettings:
