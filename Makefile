@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench clean install
+.PHONY: demo test teeth lint bench clean install
 
 install: $(STAMP)
 
@@ -16,6 +16,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/test
+
+# each promise of the service broken on purpose: its tests must notice
+teeth: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/teeth
 
 lint: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/lint
