@@ -94,6 +94,20 @@ def test_checkpoints_can_be_a_folder(url: str, tmp_path: Path):
     assert (tmp_path / "elsewhere" / "journal.checkpoints").stat().st_size > 0
 
 
+def test_another_chain_key_adds_nothing_to_a_journal(url: str):
+    journal = Journal.open(url, chain_key=CHAIN_KEY)
+    journal.append(make_event())
+    journal.close()
+    other = Journal.open(url, chain_key=b"another key, also of 32 bytes!!!")
+    with pytest.raises(JournalUnavailable, match="signed with another key; restore the chain key"):
+        other.append(make_event())
+    other.close()
+    again = Journal.open(url, chain_key=CHAIN_KEY)
+    assert again.append(make_event()) == 2
+    assert again.verify().ok
+    again.close()
+
+
 def test_a_journal_whose_checkpoints_vanished_says_so_in_itself(url: str, tmp_path: Path):
     for _ in range(2):
         journal = Journal.open(url, chain_key=CHAIN_KEY)

@@ -92,6 +92,21 @@ class Checkpoints:
         whole = text[: text.rfind(b"\n") + 1]  # the rest is a torn line, never acknowledged
         return [self._read_line(line, number) for number, line in enumerate(whole.splitlines(), start=1)]
 
+    def refuse_another_key(self) -> None:
+        """Refuse to go on where another key has signed: records under two keys would never verify again.
+
+        Raises
+        ------
+        JournalUnavailable
+            A checkpoint is not ours.
+        """
+        try:
+            self.read()
+        except CheckpointsAltered as altered:
+            raise JournalUnavailable(
+                f"journal: {altered}; restore the chain key or the checkpoints"
+            ) from None
+
     def _read_line(self, line: bytes, number: int) -> Checkpoint:
         try:
             stated = json.loads(line)

@@ -94,7 +94,7 @@ class Journal:
                 "journal: name a checkpoints file; beside PostgreSQL there is no place of its own"
             )
         path = checkpoints or Path(f"{make_url(url).database}.checkpoints")
-        if not path.suffix:
+        if path.is_dir() or not path.suffix:
             path /= CHECKPOINTS_NAME
         return cls(storage, Checkpoints(path, chain_key), chain_key=chain_key, clock=clock)
 

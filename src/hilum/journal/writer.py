@@ -233,6 +233,7 @@ class Writer:
 
     def _begin(self) -> None:
         """Sign the head that is found; a journal whose checkpoints are gone says so in itself."""
+        self._checkpoints.refuse_another_key()
         with self._storage.read() as connection:
             head = find_head(connection)
         if head.seq > 0 and not self._checkpoints.exists():
