@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import cv2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
 from hilum.data.phantom.faults import PhantomFaults
 from hilum.data.phantom.film import draw_film
@@ -21,6 +21,7 @@ from hilum.data.phantom.film import draw_film
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 START_TIMEOUT_S = 60
+SETTLE_MS = 30_000
 # Chromium writes a console line for every answer that is no success; the page cannot prevent it.
 FAILED_ANSWER = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
 WATCH = """
@@ -101,7 +102,12 @@ class ReadingRoom:
     def settle(self, *states: str) -> None:
         """Wait until the films of the list are in these states."""
         for number, state in enumerate(states, 1):
-            self.page.locator(f"#items > li:nth-child({number})[data-state='{state}']").wait_for()
+            row = self.page.locator(f"#items > li:nth-child({number})[data-state='{state}']")
+            try:
+                expect(row).to_have_count(1, timeout=SETTLE_MS)
+            except AssertionError as error:
+                films = self.page.locator("#items > li").all_inner_texts()
+                raise AssertionError(f"film {number} is not {state}: {films}") from error
 
     def seen(self) -> dict[str, Any]:
         response = self.page.request.get(f"{self.url}/stub/seen")

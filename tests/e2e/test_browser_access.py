@@ -201,12 +201,12 @@ def test_results_and_faults_are_told_to_screen_readers(room: ReadingRoom) -> Non
     expect(room.page.locator("[aria-live=polite]")).to_have_text(
         "Film 1 of 1: Tuberculosis. A reader should see it."
     )
+    expect(room.page.get_by_role("application")).to_have_accessible_name(
+        "Film 1, called Tuberculosis, with heat over it, shown at 256 by 256 pixels"
+    )
     room.give(upload("b.png", 1, "refused"))
     expect(room.page.locator("#urgent[role=alert]")).to_contain_text(
         "Film 2 of 2: not classified. Black and white"
-    )
-    expect(room.page.get_by_role("application")).to_have_accessible_name(
-        "Film 1, called Tuberculosis, with heat over it, shown at 256 by 256 pixels"
     )
     for name in ("Films of this session", "Display of the film"):
         expect(room.page.get_by_label(name, exact=True)).to_be_visible()

@@ -16,7 +16,8 @@ export class Problem extends Error {
    * @param {number | null} retryAfterS
    */
   constructor(status, body, retryAfterS = null) {
-    super(body.detail || body.title || `The service answered with status ${status}.`);
+    const sentence = body.detail || body.title || `The service answered with status ${status}.`;
+    super(status === 429 && retryAfterS ? `${sentence} Try again in ${retryAfterS} s.` : sentence);
     this.status = status;
     this.code = body.code ?? "";
     this.fix = body.fix ?? "";

@@ -23,14 +23,13 @@ export class FilmImage {
   }
 
   /**
-   * @param {import("./types.js").Answer} answer
+   * @param {{film: Blob | null, heat: Blob | null}} pictures
    * @returns {Promise<FilmImage | null>} null when the answer came without its film
    */
-  static async fromAnswer(answer) {
-    if (!answer.film_png) return null;
-    const heat = answer.explanation?.heatmap_png;
-    const shown = heat && !answer.explanation?.withheld ? decode(heat) : null;
-    return new FilmImage(await decode(answer.film_png), await shown);
+  static async fromPictures({ film, heat }) {
+    if (film === null) return null;
+    const [drawn, over] = await Promise.all([createImageBitmap(film), heat && createImageBitmap(heat)]);
+    return new FilmImage(drawn, over);
   }
 
   /**
@@ -68,8 +67,24 @@ export class FilmImage {
   }
 }
 
-/** @param {string} base64 */
+/**
+ * Take the pictures out of an answer: as text they would weigh on a session of hundreds of films.
+ *
+ * @param {import("./types.js").Answer} answer
+ * @returns {{film: Blob | null, heat: Blob | null}}
+ */
+export function takePictures(answer) {
+  const { explanation } = answer;
+  const heat = explanation && !explanation.withheld ? explanation.heatmap_png : null;
+  const pictures = { film: decode(answer.film_png), heat: decode(heat) };
+  answer.film_png = null;
+  if (explanation) Object.assign(explanation, { heatmap_png: null, overlay_png: null });
+  return pictures;
+}
+
+/** @param {string | null} base64 */
 function decode(base64) {
+  if (!base64) return null;
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  return new Blob([bytes], { type: "image/png" });
 }

@@ -38,6 +38,9 @@ function endSession(sentence) {
   for (const view of opened.values()) view.leave?.();
   opened.clear();
   current = "";
+  if (find("dialog").open) find("dialog").close();
+  announce("");
+  announce("", { urgent: true });
   find("views").replaceChildren();
   find("banners").replaceChildren();
   for (const id of ["views", "who", "log-out"]) find(id).hidden = true;
@@ -110,6 +113,8 @@ async function start() {
     event.preventDefault(); // the part behind # names a view
     find("main").focus();
   });
+  // A page that the browser kept and brings back by its Back button is not left open for whoever comes next.
+  window.addEventListener("pageshow", (event) => event.persisted && endSession("Log in again: the page was left."));
   window.addEventListener("beforeunload", (event) => {
     if (opened.get("films")?.place.querySelector("[data-open]")) event.preventDefault();
   });

@@ -6,6 +6,7 @@
  */
 
 import { Problem } from "./api.js";
+import { takePictures } from "./film_image.js";
 import { matchesFile } from "./integrity.js";
 
 /** @typedef {"waiting" | "sending" | "reading" | "answered" | "refused" | "failed" | "cancelled"} State */
@@ -37,6 +38,8 @@ export class QueuedFilm {
     this.attempts = 0;
     /** @type {import("./types.js").Answer | null} */
     this.answer = null;
+    /** @type {{film: Blob | null, heat: Blob | null} | null} */
+    this.pictures = null;
     /** @type {Problem | null} */
     this.problem = null;
     /** @type {AbortController | null} */
@@ -128,6 +131,7 @@ export class FilmQueue extends EventTarget {
     try {
       const answer = await this.#api.explain(film.file, { signal: film.abort.signal, onSent });
       await matchesFile(answer, film.file);
+      film.pictures = takePictures(answer);
       film.answer = answer;
       this.#settle(film, "answered");
     } catch (error) {

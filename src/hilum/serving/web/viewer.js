@@ -64,7 +64,7 @@ export class Viewer {
 
   /** @param {import("./queue.js").QueuedFilm | null} film */
   #load(film) {
-    if (film?.answer) return FilmImage.fromAnswer(film.answer);
+    if (film?.pictures) return FilmImage.fromPictures(film.pictures);
     return film?.state === "refused" ? FilmImage.fromFile(film.file) : null;
   }
 
@@ -242,7 +242,7 @@ export class Viewer {
     this.#canvas.setAttribute("aria-label", text);
     this.#part("corner-film").textContent = this.#film && image ? `${this.#film.number}  ${this.#film.name}` : "";
     this.#part("corner-model").textContent = answer
-      ? `${answer.prediction} ${percent(answer.confidence)}\n${answer.model.name}${answer.explanation?.withheld ? "\nheat withheld" : ""}`
+      ? `${answer.prediction} ${percent(answer.confidence)}${answer.explanation?.withheld ? "\nheat withheld" : ""}`
       : image
         ? "not classified\nthe file as chosen"
         : "";

@@ -44,6 +44,9 @@ export function listenToPointer(canvas, viewer) {
   canvas.addEventListener(
     "wheel",
     (event) => {
+      // Where the page itself scrolls, the wheel belongs to it until the film has the focus.
+      const pageScrolls = document.documentElement.scrollHeight > window.innerHeight;
+      if (pageScrolls && document.activeElement !== canvas && !event.ctrlKey) return;
       event.preventDefault();
       viewer.zoomBy(Math.exp(-event.deltaY / 500), locate(event));
     },
