@@ -98,13 +98,20 @@ class Checkpoints:
         Raises
         ------
         JournalUnavailable
-            A checkpoint is not ours.
+            The newest checkpoint is not ours, or cannot be read.
         """
         try:
-            self.read()
-        except CheckpointsAltered as altered:
+            with self.path.open("rb") as file:
+                tail = _read_tail(file.fileno())
+            lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+            if lines:
+                self._read_line(lines[-1], 0)
+        except FileNotFoundError:
+            return
+        except (OSError, CheckpointsAltered):
             raise JournalUnavailable(
-                f"journal: {altered}; restore the chain key or the checkpoints"
+                "journal: the newest checkpoint is altered, or signed with another key;"
+                " restore the chain key or the checkpoints"
             ) from None
 
     def _read_line(self, line: bytes, number: int) -> Checkpoint:
@@ -123,9 +130,13 @@ class Checkpoints:
         return found
 
 
-def _cut_torn_line(handle: int) -> None:
+def _read_tail(handle: int) -> bytes:
     size = os.fstat(handle).st_size
-    start = max(0, size - _TAIL_BYTES)
-    tail = os.pread(handle, size - start, start)
-    if tail and not tail.endswith(b"\n"):
-        os.ftruncate(handle, start + tail.rfind(b"\n") + 1)
+    return os.pread(handle, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+
+
+def _cut_torn_line(handle: int) -> None:
+    tail = _read_tail(handle)
+    torn = len(tail) - tail.rfind(b"\n") - 1
+    if torn:
+        os.ftruncate(handle, os.fstat(handle).st_size - torn)
