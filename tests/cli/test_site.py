@@ -2,8 +2,13 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+from hilum.data.pixel_cache import decode_film
+from hilum.inference.engine import Engine, EngineSettings
+from hilum.registry.scorers import load_model
+from hilum.registry.site_profile import read_site_profile
 from tests.cli.conftest import Hilum
 from tests.conftest import draw_blob
 
@@ -38,6 +43,18 @@ def test_labelled_site_gets_its_cutoff_and_verdict(
     assert facts["local"]["sensitivity"]["films"] == 60
     assert facts["diseases"] == ["Tuberculosis"]
     assert facts["is_adapted"] is True
+    engine = Engine.open(tiny_bundle, site=out, settings=EngineSettings(workers=1))
+    try:
+        answer = engine.predict((site / "001.png").read_bytes())
+    finally:
+        engine.close()
+    assert engine.identity.site == "Ward"
+    scorer, _ = load_model(tiny_bundle)
+    profile = read_site_profile(out, weights_sha256=scorer.weights_sha256)
+    film = decode_film((site / "001.png").read_bytes(), name="film", side_px=64).pixels
+    logits = scorer.with_statistics(profile.statistics).score(film[None]).logits[0].astype(float)
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert list(answer.raw_probabilities.values()) == pytest.approx(expected, abs=1e-4)
 
 
 def test_unlabelled_folder_gets_a_profile_that_claims_nothing(
