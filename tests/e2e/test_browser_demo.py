@@ -89,9 +89,9 @@ def keep(room: ReadingRoom, name: str, tmp_path: Path) -> None:
 
 
 def _shrink(picture: Path) -> None:
-    """Round the colours to steps of 4 of 256: the grain of a film is most of a picture's bytes."""
+    """Round the colours to steps of 8 of 256: the grain of a film is most of a picture's bytes."""
     pixels = cv2.imread(str(picture)).astype(np.uint16)
-    rounded = np.minimum((pixels + 2) // 4 * 4, 255).astype(np.uint8)
+    rounded = np.minimum((pixels + 4) // 8 * 8, 255).astype(np.uint8)
     assert cv2.imwrite(str(picture), rounded, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
@@ -112,7 +112,7 @@ def show_films(room: ReadingRoom) -> None:
 def test_films_are_answered_refused_and_explained(
     open_room: Open, demo: Service, tmp_path: Path, scheme: str
 ) -> None:
-    room = enter(open_room, demo, "clinician", color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    room = enter(open_room, demo, "clinician", color_scheme=scheme, viewport={"width": 1280, "height": 930})
     expect(room.page.locator(".failures")).to_contain_text("known to fail")
     show_films(room)
     expect(room.page.locator(".probabilities .value")).to_have_count(3)

@@ -104,9 +104,9 @@ def test_an_answer_gives_decisions_with_their_thresholds_and_calibrated_probabil
     show_one(room)
     rows = room.page.locator(".decisions tbody tr").all_inner_texts()
     assert [re.split(r"\s*\t\s*", row.replace("\xa0", " ")) for row in rows] == [
-        ["Screening", "Tuberculosis", "a disease from 30.0 %"],
-        ["Balanced", "Tuberculosis", "the most probable class"],
-        ["Confirmation", "Tuberculosis", "a disease from 70.0 %"],
+        ["Screening", "Tuberculosis", "disease from 30.0 %"],
+        ["Balanced", "Tuberculosis", "most probable class"],
+        ["Confirmation", "Tuberculosis", "disease from 70.0 %"],
     ]
     values = room.page.locator(".probabilities .value").all_inner_texts()
     assert [value.replace("\xa0", " ") for value in values] == ["5.0 %", "2.8 %", "92.2 %"]

