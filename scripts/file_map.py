@@ -25,6 +25,11 @@ RUNNING_ORDER = (
     "robustness",
     "registry",
     "inference",
+    "journal",
+    "journal/migrations",
+    "journal/migrations/versions",
+    "serving",
+    "serving/routes",
 )
 
 

@@ -25,6 +25,7 @@ def imported(heavy: tuple[str, ...], *modules: str) -> str:
     "modules",
     [
         ("hilum.domain", "hilum.config", "hilum.imaging", "hilum.inference", "hilum.audit"),
+        ("hilum.journal", "hilum.serving", "hilum.serving.routes"),
         ("hilum.explain", "hilum.released"),
         ("hilum.cli",),
     ],
