@@ -1,26 +1,29 @@
-"""The product with other numbers, so that a test need not wait a minute: HILUM_VARIANT=NAME.
+"""The product with other numbers, so that a test need not wait, or ask, for long: HILUM_VARIANT=NAME.
 
-Only thresholds of time change; the code that obeys them is the product's.
+Only numbers and places change; the code that obeys them is the product's.
 """
 
 from collections.abc import Mapping
 
 from .import_hook import patch_after_import
 
-THRESHOLDS = "hilum.domain.thresholds"
+THRESHOLDS, BUNDLE = "hilum.domain.thresholds", "hilum.registry.bundle"
 
-VARIANTS: dict[str, Mapping[str, float]] = {
-    "short-window": {"RATE_WINDOW_S": 6},
-    "short-stalls": {"MAX_HEADER_S": 3.0, "BODY_GRACE_S": 3.0},
+VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
+    "short-window": (THRESHOLDS, {"RATE_WINDOW_S": 6}),
+    "patient-with-guesses": (THRESHOLDS, {"AUTH_FAILURES_PER_WINDOW": 1_000_000}),
+    "short-stalls": (THRESHOLDS, {"MAX_HEADER_S": 3.0, "BODY_GRACE_S": 3.0}),
+    "nothing-shipped": (BUNDLE, {"RELEASED_PACKAGE": "hilum.imaging"}),
 }
 
 
 def install(name: str) -> None:
-    """Set the numbers of a variant when the thresholds are loaded."""
+    """Set the numbers of a variant when their module is loaded."""
+    module, values = VARIANTS[name]
 
-    def change(thresholds: object) -> None:
-        for number, value in VARIANTS[name].items():
-            assert hasattr(thresholds, number), f"{number} does not exist: the variant is out of date"
-            setattr(thresholds, number, value)
+    def change(loaded: object) -> None:
+        for number, value in values.items():
+            assert hasattr(loaded, number), f"{number} does not exist: the variant is out of date"
+            setattr(loaded, number, value)
 
-    patch_after_import({THRESHOLDS: change})
+    patch_after_import({module: change})

