@@ -548,7 +548,7 @@ MAX_HEADERS: Final = 100
 """Lines of a request's header block; browsers and proxies send 10 to 30. Ours."""
 
 MAX_HEADER_S: Final = 10.0
-"""Seconds from the first byte of a request (or the TLS handshake) to the end of its header. RELIABILITY 3.1."""
+"""Seconds from the first byte of a request (or the TLS handshake) to the end of its header. Ours."""
 
 BODY_GRACE_S: Final = 10.0
 """Seconds of a body in which its rate is not judged, and of silence within it. RELIABILITY 3.1."""
