@@ -2,8 +2,8 @@
 
 Serves the real page with the real policy, and answers in the shapes of the real service. A film asks for a
 behaviour with `stub:<name>` after its last byte, where decoders look no more: normal, withheld, refused,
-damaged, limited, overload, slow, foreign, lockdown, expired, hostile. `GET /stub/seen` tells what arrived
-since `POST /stub/forget`.
+damaged, limited, overload, slow, foreign, lockdown, expired, hostile, fallback. `GET /stub/seen` tells what
+arrived since `POST /stub/forget`.
 """
 
 import asyncio
@@ -82,9 +82,9 @@ class Seen:
         self.admin: list[dict[str, Any]] = []
         self.attempts: Counter[str] = Counter()
         self.running = self.most_running = 0
-        self.lockdown = False
+        self.lockdown = self.fallback = False
         self.locked_by = ""
-        self.active = MODEL
+        self.active = self.production = MODEL
         self.keys = [
             {"id": value["user_id"], **value, "expires_at": EXPIRES} for value in [*KEYS.values()][:3]
         ]
@@ -202,7 +202,7 @@ def answer(data: bytes, behaviour: str) -> dict[str, Any]:
         "pixels_sha256": digest,
         "model": {
             **{"name": MODEL, "version": "1.0.0", "preprocessing_id": "3f0a9c41d2be", "site": None},
-            "fallback": False,
+            "fallback": behaviour == "fallback",
         },
         "prediction": called,
         "confidence": max(shares),
@@ -281,6 +281,7 @@ async def _behave(data: bytes) -> Response:
         return problem(*WAITS[behaviour], **{"Retry-After": "1"})
     if behaviour in REFUSALS:
         return problem(*REFUSALS[behaviour])
+    State.seen.fallback = behaviour == "fallback"
     return JSONResponse(answer(data, behaviour))
 
 
@@ -297,8 +298,14 @@ async def model_info(request: Request) -> Response:
     return JSONResponse(
         {
             **{"name": MODEL, "version": "1.0.0", "architecture": "tf_efficientnet_lite0"},
-            **{"classes": list(CLASSES), "fallback": False, "known_failures": FAILURES, "notice": NOTICE},
-            **{"explanations": shown, "referral_rules": [], "evaluations": EVALUATIONS, "reason": None},
+            **{"reason": "self-test failed" if State.seen.fallback else None},
+            **{
+                "classes": list(CLASSES),
+                "fallback": State.seen.fallback,
+                "known_failures": FAILURES,
+                "notice": NOTICE,
+            },
+            **{"explanations": shown, "referral_rules": [], "evaluations": EVALUATIONS},
         }
     )
 
@@ -363,29 +370,29 @@ async def models(request: Request) -> Response:
         body = await request.json()
         State.seen.admin.append({"path": request.url.path, **body})
         if "rollback" in request.url.path:
-            State.seen.active = "tf_efficientnet_lite0_v0.2.0_20261123"
+            State.seen.production = "tf_efficientnet_lite0_v0.2.0_20261123"
         elif "v0.1.0" in body["name"]:
             reasons = ["Its macro AUROC is lower."]
             return JSONResponse({"promoted": False, "name": State.seen.active, "reasons": reasons})
         else:
-            State.seen.active = body["name"]
-        return JSONResponse({"promoted": True, "name": State.seen.active, "reasons": []})
+            State.seen.production = body["name"]
+        return JSONResponse({"promoted": True, "name": State.seen.production, "reasons": []})
     rows = (
         (MODEL, "1.0.0", True, None),
         ("tf_efficientnet_lite0_v0.2.0_20261123", "0.2.0", True, None),
         ("tf_efficientnet_lite0_v0.1.0_20261101", "0.1.0", True, None),
         ("tf_efficientnet_lite0_v0.0.9_20261020", "0.0.9", False, "SHA256SUMS does not match weights"),
     )
-    return JSONResponse(
-        [
-            {
-                **{"name": name, "version": version, "ok": ok, "reason": reason},
-                "active": name == State.seen.active,
-                "aliases": ["production"] if name == State.seen.active else [],
-            }
-            for name, version, ok, reason in rows
-        ]
-    )
+    listed = [
+        {
+            **{"name": name, "version": version, "ok": ok, "reason": reason},
+            "active": name == State.seen.active,
+            "aliases": ["production"] if name == State.seen.production else [],
+        }
+        for name, version, ok, reason in rows
+    ]
+    State.seen.active = State.seen.production  # loaded by the time somebody looks again
+    return JSONResponse(listed)
 
 
 async def keys(request: Request) -> Response:

@@ -290,6 +290,22 @@ def test_an_answer_to_another_film_is_not_shown(room: ReadingRoom) -> None:
     expect(room.page.locator(".probabilities")).to_have_count(0)
 
 
+def test_an_answer_of_the_version_before_says_so_at_once(room: ReadingRoom) -> None:
+    room.log_in()
+    room.give(upload("a.png", 0))
+    room.settle("answered")
+    expect(room.page.locator(".banner", has_text="production model failed")).to_have_count(0)
+    room.page.locator(".failures summary").first.click()
+    room.give(upload("b.png", 1, "fallback"))
+    room.settle("answered", "answered")
+    expect(room.page.locator(".banner").first).to_contain_text(
+        "The production model failed. The version before it"
+    )
+    expect(room.page.locator(".banner").first).to_contain_text("Reason: self-test failed.")
+    expect(room.page.locator(".failures")).not_to_have_attribute("open", "")  # folded stays folded
+    expect(room.page.locator(".origin")).to_contain_text("(fallback)")
+
+
 def test_markup_in_an_answer_is_text(room: ReadingRoom) -> None:
     show_one(room, "hostile")
     expect(room.page.locator(".notes li")).to_contain_text('<img src=x onerror="document.title=1">')

@@ -89,6 +89,7 @@ def test_a_promotion_takes_a_reason_and_says_why_it_was_refused(room: ReadingRoo
     expect(dialog).to_be_visible()
     dialog.get_by_label("Reason").fill("Fewer false alarms here.")
     dialog.get_by_role("button", name="Promote").click()
+    expect(page.locator("#versions-rows tr").nth(1)).to_contain_text("◐ taking over")
     expect(active).to_have_text(BEFORE)
     page.get_by_role("button", name="Promote tf_efficientnet_lite0_v0.1.0_20261101").click()
     dialog.get_by_label("Reason").fill("Curious.")

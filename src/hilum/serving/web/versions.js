@@ -3,6 +3,9 @@
 import { ask } from "./dialog.js";
 import { announce, keepFocus, make, say } from "./element.js";
 
+const MOST_LOOKS = 15;
+const LOOK_MS = 2000;
+
 /**
  * @param {import("./session.js").Session} session
  * @param {HTMLElement} place
@@ -16,14 +19,22 @@ export function showVersions(session, place) {
     const models = await api.get("admin/models");
     for (const id of ["versions-table", "roll-back"]) part(id).hidden = false;
     part("versions-rows").replaceChildren(...models.map((model) => makeRow(model, promote)));
+    return models.some(isTakingOver);
+  };
+  /** Look again until the new production version is loaded and answers; give up where it never does. */
+  const follow = async () => {
+    for (let looks = 0; looks < MOST_LOOKS && place.isConnected && (await load()); looks += 1) {
+      await new Promise((done) => window.setTimeout(done, LOOK_MS));
+    }
+    keepFocus(place);
+    await session.refresh();
   };
   /** Do something, then show the state that it led to. */
   const act = async (/** @type {() => Promise<void>} */ action) => {
     say(part("versions-error"), null);
     try {
       await action();
-      await load();
-      keepFocus(place);
+      await follow();
     } catch (problem) {
       const { message, fix } = /** @type {import("./api.js").Problem} */ (problem);
       say(part("versions-error"), fix ? `${message} ${fix}` : message);
@@ -37,7 +48,6 @@ export function showVersions(session, place) {
       const { promoted, reasons } = await api.call("POST", "admin/models/promote", { body: { name: model.name, reason } });
       if (promoted === false) throw new Error(`${model.name} was not promoted. ${reasons.join(" ")}`);
       announce(`${model.name} is in production.`);
-      void session.refresh();
     });
   };
   part("roll-back").addEventListener("click", async () => {
@@ -47,10 +57,14 @@ export function showVersions(session, place) {
     await act(async () => {
       await api.call("POST", "admin/models/rollback", { body: { reason } });
       announce("Rolled back.");
-      void session.refresh();
     });
   });
   void act(async () => {});
+}
+
+/** @param {import("./types.js").StoredModel} model */
+function isTakingOver(model) {
+  return model.ok && !model.active && model.aliases.includes("production");
 }
 
 /**
@@ -58,9 +72,10 @@ export function showVersions(session, place) {
  * @param {(model: import("./types.js").StoredModel) => void} onPromote
  */
 function makeRow(model, onPromote) {
-  const state = model.ok ? (model.active ? "● answers" : "○ kept") : `✗ refused: ${model.reason ?? "damaged"}`;
+  const kept = isTakingOver(model) ? "◐ taking over" : "○ kept";
+  const state = model.ok ? (model.active ? "● answers" : kept) : `✗ refused: ${model.reason ?? "damaged"}`;
   const button =
-    model.ok && !model.active
+    model.ok && !model.active && !isTakingOver(model)
       ? make("button", { type: "button", class: "small", text: "Promote", "aria-label": `Promote ${model.name}`, click: () => onPromote(model) })
       : null;
   return make(
