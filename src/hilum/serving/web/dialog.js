@@ -18,7 +18,7 @@ export function ask({ title, text, action, reason = false }) {
     { method: "dialog" },
     make("h2", { id: "dialog-title", text: title }),
     make("p", { text }),
-    reason ? make("p", {}, make("label", { for: "dialog-reason", text: "Reason, for the audit trail" }), field) : null,
+    reason ? make("p", {}, make("label", { for: "dialog-reason", text: "Reason, kept in the registry's history" }), field) : null,
     make("p", { class: "actions" }, make("button", { type: "submit", value: "yes", class: "grave", text: action }), cancel),
   );
   return show(form, cancel, reason ? field : cancel).then((answer) =>
