@@ -86,15 +86,18 @@ class Metrics:
 
     def expose(self) -> bytes:
         """Return the text that Prometheus reads, of all workers where there are several."""
-        if os.environ.get(MULTIPROCESS_VARIABLE):
-            together = CollectorRegistry()
-            MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-            return generate_latest(together)
-        return generate_latest(self.registry)
+        return generate_latest(self._all())
 
     def listen(self, port: int) -> None:
         """Tell the metrics to anyone on this machine, on a port of its own."""
-        start_http_server(port, addr="127.0.0.1", registry=self.registry)
+        start_http_server(port, addr="127.0.0.1", registry=self._all())
+
+    def _all(self) -> CollectorRegistry:
+        if not os.environ.get(MULTIPROCESS_VARIABLE):
+            return self.registry
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return together
 
 
 METRICS_TYPE = CONTENT_TYPE_LATEST

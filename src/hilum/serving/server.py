@@ -21,7 +21,7 @@ from hilum.domain.errors import ConfigError
 from hilum.domain.thresholds import MAX_HEADER_S
 from hilum.serving.http_protocol import LimitedProtocol
 from hilum.serving.logs import fields, set_up_logs, where_it_broke
-from hilum.serving.metrics import prepare_shared_metrics
+from hilum.serving.metrics import Metrics, prepare_shared_metrics
 from hilum.serving.process import forbid_dumps
 from hilum.serving.settings import ServiceSettings, read_settings
 from hilum.serving.tls import make_context
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _APP = "hilum.serving.app:app_from_environment"
 _log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 15
+_START_S = 60.0
 _BACKLOG = 1024
 _TICKS_BETWEEN_LOOKS = 10  # a tick is 0.1 s
 
@@ -111,6 +112,14 @@ class _Workers(Multiprocess):
         multiprocess.Process = _Worker  # type: ignore[misc]  # it names the class in five places and lets none choose
         super().__init__(config, sockets)
 
+    def init_processes(self) -> None:
+        super().init_processes()
+        until = time.monotonic() + _START_S
+        for process in self.processes:
+            process.wait_until_ready(max(0.0, until - time.monotonic()), self.should_exit)
+        if not self.should_exit.is_set():
+            announce(self.config, self.sockets[0])
+
 
 def announce(config: uvicorn.Config, listener: socket.SocketType) -> None:
     """Say on stderr where the service listens."""
@@ -176,7 +185,8 @@ def run(settings: ServiceSettings) -> None:
     )
     if settings.workers > 1:
         listener = config.bind_socket()
-        announce(config, listener)
+        if settings.metrics_port is not None:
+            Metrics().listen(settings.metrics_port)
         _Workers(config, sockets=[listener]).run()
         return
     server = DrainingServer(config, settings)

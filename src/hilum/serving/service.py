@@ -126,6 +126,8 @@ class Service:
         self._look_at_switches()
         self.models.open()
         self._look_at_models()
+        if self.settings.metrics_port is not None and self.settings.workers == 1:
+            self.metrics.listen(self.settings.metrics_port)
         self._watch.start()
 
     def close(self) -> None:
