@@ -69,7 +69,7 @@ class HttpAnswer:
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process under test: nothing of HILUM_ but what the test asks for."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HILUM_")}
-    sabotage = {key: value for key, value in os.environ.items() if key == "HILUM_SABOTAGE"}
+    sabotage = {key: value for key, value in os.environ.items() if key.startswith("HILUM_SABOTAGE")}
     fixed = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     if sabotage or VARIANT in extra:
         fixed["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{ROOT}"

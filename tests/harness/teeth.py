@@ -11,11 +11,12 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET  # noqa: S405 - written by pytest a moment ago
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .sabotage import MARK, SABOTAGES, STARTUP
-from .server import ROOT
+from .sabotage import MARK, SABOTAGES
+from .server import ROOT, STARTUP
 
 PYTEST_OK, PYTEST_FAILED = 0, 1
 TIMEOUT_S = 600
@@ -75,16 +76,29 @@ def _read_report(path: Path) -> tuple[list[str], list[str], int]:
     return failed, broken, count
 
 
+def judge(name: str) -> tuple[bool, str]:
+    """Try one switch; return whether it is red, and a line about it."""
+    switch = SABOTAGES[name]
+    result = run_tests(list(switch.tests), name)
+    is_red = bool(result.code == PYTEST_FAILED and result.failed and not result.broken and result.patched)
+    line = (
+        f"{'red' if is_red else 'NOT RED':8} {switch.group:2} {name:22} {len(result.failed)} of"
+        f" {result.tests} failed, {result.seconds:.0f} s: {switch.says}"
+    )
+    told = "" if is_red else f"\n{result.patched} patches\n{result.output[-3000:]}"
+    return is_red, line + told
+
+
 def main() -> int:
     """Try the switches named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("switches", nargs="*", choices=[*SABOTAGES, []], default=[])
+    parser.add_argument("switches", nargs="*")
     parser.add_argument(
         "--skip-green", action="store_true", help="do not run the tests without a switch first"
     )
+    parser.add_argument("--jobs", type=int, default=2, help="switches tried at a time")
     options = parser.parse_args()
     names = options.switches or list(SABOTAGES)
-    blunt: list[str] = []
     started = time.monotonic()
     if not options.skip_green:
         every = sorted({test for name in names for test in SABOTAGES[name].tests})
@@ -93,20 +107,12 @@ def main() -> int:
         if green.code != PYTEST_OK:
             print(green.output[-4000:])  # noqa: T201
             return 1
-    for name in names:
-        switch = SABOTAGES[name]
-        result = run_tests(list(switch.tests), name)
-        is_red = result.code == PYTEST_FAILED and result.failed and not result.broken and result.patched
-        verdict = "red" if is_red else "NOT RED"
-        print(  # noqa: T201
-            f"{verdict:8} {switch.group:2} {name:24} {len(result.failed)} of {result.tests} failed,"
-            f" {result.patched} patches, {result.seconds:.0f} s: {switch.says}",
-            flush=True,
-        )
-        if not is_red:
-            blunt.append(name)
-            print(result.output[-3000:])  # noqa: T201
-    print(f"{len(names) - len(blunt)} of {len(names)} switches red, {time.monotonic() - started:.0f} s")  # noqa: T201
+    blunt = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for is_red, line in pool.map(judge, names):
+            blunt += not is_red
+            print(line, flush=True)  # noqa: T201
+    print(f"{len(names) - blunt} of {len(names)} switches red, {time.monotonic() - started:.0f} s")  # noqa: T201
     return 1 if blunt else 0
 
 
