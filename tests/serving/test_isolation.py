@@ -10,17 +10,7 @@ MODULES = sorted(SERVING.rglob("*.py"))
 OWNERS = frozenset({"journal", "keys", "switches", "feedback", "store", "models", "engine", "Path"})
 """Whose methods block."""
 FUNCTIONS = frozenset(
-    [
-        "predict",
-        "decode",
-        "open",
-        "read_bytes",
-        "read_text",
-        "write_bytes",
-        "write_text",
-        "urlopen",
-        "execute",
-    ]
+    {"predict", "open", "read_bytes", "read_text", "write_bytes", "write_text", "urlopen", "execute"}
 )
 
 

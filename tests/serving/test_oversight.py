@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hilum.registry.promotion import PromotionResult, Refusal
 from hilum.serving.schemas import FeedbackIn
 from tests.serving.conftest import NAME, Running, Start
 
@@ -163,3 +164,33 @@ def test_metrics_are_for_oversight_and_name_no_one(running: Running):
     assert "MRN" not in text
     assert running.key_ids["clinician"] not in text
     assert NAME not in text
+
+
+def test_a_promotion_and_its_refusal_are_told_and_recorded(start: Start, tmp_path: Path):
+    (tmp_path / "registry").mkdir()
+    running = start(registry=tmp_path / "registry")
+    store = running.service.store
+    asked: list[tuple[str, str, str]] = []
+
+    def promote(name: str, *, by: str, reason: str) -> PromotionResult:
+        asked.append((name, by, reason))
+        refusals = (Refusal("auroc", "The AUROC fell."),) if "bad" in name else ()
+        return PromotionResult(name, not refusals, None, refusals, ())
+
+    store.promote = promote  # type: ignore[method-assign,union-attr,assignment]
+    store.rollback = lambda *, by, reason: "old_v1.0.0_20260101"  # type: ignore[method-assign,union-attr]
+    good = running.post(
+        "/admin/models/promote", "admin", json={"name": "good_v1.0.0_20260101", "reason": "x"}
+    )
+    bad = running.post("/admin/models/promote", "admin", json={"name": "bad_v1.0.0_20260101", "reason": "x"})
+    back = running.post("/admin/models/rollback", "admin", json={"reason": "too many false alarms"})
+    assert good.json() == {"promoted": True, "name": "good_v1.0.0_20260101", "reasons": []}
+    assert bad.json()["reasons"] == ["The AUROC fell."]
+    assert back.json()["name"] == "old_v1.0.0_20260101"
+    assert asked[0] == ("good_v1.0.0_20260101", running.key_ids["admin"], "x")
+    told = [(record.code, record.model_version) for record in running.records("admin")]
+    assert told == [
+        ("promoted", "good_v1.0.0_20260101"),
+        ("promotion-refused", "bad_v1.0.0_20260101"),
+        ("rolled-back", "old_v1.0.0_20260101"),
+    ]

@@ -42,6 +42,7 @@ _SECRET_PARAMETERS = frozenset(
 )
 _MEDIA_TYPES = {"films": b"multipart/form-data", "json": b"application/json"}
 _TYPE_FIX = "See /openapi.json for what each method takes."
+_VERSIONS = frozenset({"1.0", "1.1"})
 _SECRET_PREFIX = "hilum_"
 _Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -126,6 +127,8 @@ def check_headers(scope: Scope) -> int | None:
     )
     if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
         raise HeadersTooLarge(is_last=True)
+    if scope["http_version"] not in _VERSIONS:  # llhttp takes a line of HTTP/2.0 for one of 1.1
+        raise BadRequest("The only versions spoken are HTTP/1.0 and 1.1.", is_last=True)
     lengths = header_values(scope, b"content-length")
     encodings = header_values(scope, b"transfer-encoding")
     if len(lengths) > 1 or (lengths and encodings):

@@ -9,7 +9,6 @@ _PR_SET_DUMPABLE = 4  # <sys/prctl.h>
 
 def forbid_dumps() -> None:
     """Forbid core files and other processes' looks into memory, which holds films."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

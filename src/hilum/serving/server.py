@@ -160,6 +160,7 @@ def run(settings: ServiceSettings) -> None:
     if settings.has_tls:
         make_context(settings)  # refuse here, with a message, rather than in a worker
     forbid_dumps()
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would write down how it is used
     set_up_logs(settings.log_level)
     os.environ.update(settings.to_environment())
     if settings.workers > 1:

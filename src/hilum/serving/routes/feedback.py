@@ -16,7 +16,12 @@ IdempotencyKey = Annotated[str | None, Header(max_length=128, pattern=r"^[\x21-\
 _CREATED, _KNOWN = 201, 200
 
 
-@router.post("/feedback", response_model=FeedbackOut, status_code=_CREATED)
+@router.post(
+    "/feedback",
+    response_model=FeedbackOut,
+    status_code=_CREATED,
+    responses={_KNOWN: {"model": FeedbackOut, "description": "It was said before, and is kept once."}},
+)
 def give_feedback(  # noqa: PLR0917 - FastAPI names them all
     said: FeedbackIn,
     service: ServiceDep,

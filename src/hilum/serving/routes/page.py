@@ -17,7 +17,9 @@ router = APIRouter(tags=["page"])
 _FOLDER = "web"
 _INDEX = "index.html"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
-_FILE: dict[int | str, dict[str, Any]] = {200: {"description": "A file.", "content": {"text/html": {}}}}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A file.", "content": {kind: {} for kind in _TYPES.values()}}
+}
 
 
 def read_files() -> dict[str, tuple[bytes, str]]:
