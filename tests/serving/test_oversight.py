@@ -178,7 +178,7 @@ def test_a_promotion_and_its_refusal_are_told_and_recorded(start: Start, tmp_pat
         return PromotionResult(name, not refusals, None, refusals, ())
 
     store.promote = promote  # type: ignore[method-assign,union-attr,assignment]
-    store.rollback = lambda *, by, reason: "old_v1.0.0_20260101"  # type: ignore[method-assign,union-attr]
+    store.rollback = lambda **_: "old_v1.0.0_20260101"  # type: ignore[method-assign,union-attr]
     good = running.post(
         "/admin/models/promote", "admin", json={"name": "good_v1.0.0_20260101", "reason": "x"}
     )
