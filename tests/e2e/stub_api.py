@@ -311,15 +311,10 @@ async def page(_: Request) -> Response:
     return FileResponse(WEB / "index.html")
 
 
-async def icon(_: Request) -> Response:
-    return FileResponse(WEB / "icon.svg")
-
-
 app = Starlette(
     routes=[
         Route("/", page),
         Mount("/static", StaticFiles(directory=WEB)),
-        Route("/favicon.ico", icon),
         Route("/health", health),
         Route("/whoami", whoami),
         Route("/model/info", model_info),
