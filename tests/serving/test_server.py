@@ -313,3 +313,21 @@ def test_the_port_is_taken_is_a_message_and_no_trace(tmp_path: Path):
         )  # fmt: skip
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+def test_two_workers_announce_themselves_when_both_answer_and_drain_as_one(tmp_path: Path, redis_url: str):
+    environment = {"HILUM_LIMITER_URL": redis_url, "FAKE_SLOW_S": "1.5"}
+    with Served(tmp_path, ("--workers", "2"), environment) as server:
+        assert server.err.read_text().count("Application startup complete") == 2
+        assert sorted({server.get("/whoami", "clinician")[0] for _ in range(95)}) == [200]
+        statuses = [server.get("/whoami", "clinician")[0] for _ in range(10)]
+        assert statuses == [200] * 5 + [429] * 5
+        assert 'route="/whoami",status="200"} 100.0' in server.get("/metrics", "auditor")[1].decode()
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(server.predict(b"slow", "admin")[0]))
+        thread.start()
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert answers == [200]
+        assert server.process.wait(20) == 0

@@ -97,14 +97,14 @@ class DrainingServer(uvicorn.Server):
 
 
 class _Worker(Process):
-    @property
-    def server(self) -> uvicorn.Server:
-        if self._server is None:
-            settings = read_settings()
-            forbid_dumps()
-            set_up_logs(settings.log_level)
-            self._server = DrainingServer(self.config, settings)
-        return self._server
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        settings = read_settings()
+        forbid_dumps()
+        set_up_logs(settings.log_level)
+        self._server = DrainingServer(
+            self.config, settings
+        )  # before the thread that tells whether it started
+        super().target(sockets)
 
 
 class _Workers(Multiprocess):
