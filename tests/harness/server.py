@@ -5,6 +5,7 @@ HILUM_VARIANT it runs with shorter waits.
 """
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -30,7 +31,13 @@ LISTENING = re.compile(rb"listening on (https?)://([\d.]+|\[::1\]):(\d+)")
 STARTUP = Path(__file__).parent / "startup"
 VARIANT = "HILUM_VARIANT"
 START_TIMEOUT_S = 60.0
+_LIBC, _PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 STOP_TIMEOUT_S = 20.0
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the test run dies without having stopped it."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _listens(pid: int, port: int) -> bool:
@@ -147,7 +154,13 @@ class Server:
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
             self._start_of_output = err.tell()
             self.process = subprocess.Popen(
-                command(*words), env=environment, cwd=ROOT, stdout=out, stderr=err, start_new_session=True
+                command(*words),
+                env=environment,
+                cwd=ROOT,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, and no other thread forks here
             )
         return self
 

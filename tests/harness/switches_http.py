@@ -181,12 +181,6 @@ HTTP = {
         {"hilum.serving.network": replaced("find_client", _leftmost)},
         (f"{ADDRESSES}::test_without_a_trusted_proxy_only_the_peer_counts",),
     ),
-    "whole-addresses": Sabotage(
-        "J",
-        "records keep the whole address",
-        {"hilum.serving.network": replaced("anonymise", lambda _: str)},
-        (f"{ADDRESSES}::test_a_refused_peer_is_recorded_without_its_whole_address",),
-    ),
     "tls-1.2": Sabotage(
         "K",
         "TLS 1.2 is spoken",

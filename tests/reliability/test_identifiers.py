@@ -249,7 +249,6 @@ def test_metrics_do_not_grow_with_what_callers_invent(watched: Watched) -> None:
     assert len(lines) - before <= 20
 
 
-@pytest.mark.xfail(strict=True, reason="only the decoders switch core dumps off, the server does not")
 def test_core_dumps_are_off(watched: Watched) -> None:
     for pid in tree(watched.server.pid):
         limits = Path(f"/proc/{pid}/limits").read_text()
