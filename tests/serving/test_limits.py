@@ -169,11 +169,14 @@ def test_a_store_that_is_down_lets_nobody_pass_and_answers_at_once():
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         port = closed.getsockname()[1]
         limits = RateLimits.open(read_settings(limiter_url=f"redis://127.0.0.1:{port}/0"))
-        begun = time.monotonic()
-        with pytest.raises(Unavailable) as refusal:
-            limits.count_request("a")
-        assert time.monotonic() - begun < 0.3
-        assert refusal.value.code == "storage"
+        waits = []
+        for _ in range(3):  # the fastest: the machine may be busy with other things
+            begun = time.monotonic()
+            with pytest.raises(Unavailable) as refusal:
+                limits.count_request("a")
+            waits.append(time.monotonic() - begun)
+            assert refusal.value.code == "storage"
+        assert min(waits) < 0.1
 
 
 def test_a_store_that_hangs_lets_nobody_pass_and_answers_soon():
