@@ -212,9 +212,6 @@ def test_predicting_opens_nothing_for_writing_but_the_journal(watched: Watched) 
     assert [path for path in left if path.name != RUNTIME_SESSION] == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="onnxruntime 1.32 sends usage data unless ORT_DISABLE_TELEMETRY is set"
-)
 def test_the_runtime_collects_nothing_for_its_maker(watched: Watched) -> None:
     assert [target for target in written_files(watched.server) if RUNTIME_FOLDER in target] == []
     assert not (watched.server.temporary / RUNTIME_SESSION).exists()

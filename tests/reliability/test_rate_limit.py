@@ -20,6 +20,8 @@ from tests.harness.server import HttpAnswer, Server
 from .conftest import Serve
 
 LIMIT, ASKED, CONNECTIONS = 100, 1_000, 20
+WINDOW_S = 6
+"""Of the variant short-window."""
 STORE_ANSWER_S = 1.0
 """For an answer while the store is away; RELIABILITY.md asks for 100 ms, on an idle machine."""
 
@@ -82,6 +84,7 @@ def test_a_refusal_costs_nothing_and_its_retry_after_is_right(serve: Serve) -> N
     headers = {"X-API-Key": server.keys["clinician"]}
     began = time.monotonic()
     assert [server.get("/whoami", headers=headers).status for _ in range(5)] == [200] * 5
+    took = time.monotonic() - began  # on a busy machine the five places do not come free at once
     refused: list[tuple[float, int]] = []
     while time.monotonic() - began < 5.0:
         answer = server.get("/whoami", headers=headers)
@@ -90,9 +93,11 @@ def test_a_refusal_costs_nothing_and_its_retry_after_is_right(serve: Serve) -> N
         time.sleep(0.2)
     assert server.get("/whoami", headers={"X-API-Key": other}).status == 200
     for at, wait in refused:
-        assert abs((at + wait) - (began + 6)) <= 1.2  # the window of this variant is 6 s; seconds are whole
+        assert abs((at + wait) - (began + WINDOW_S)) <= 1.2 + took  # seconds are whole
     time.sleep(max(0.0, refused[-1][0] + refused[-1][1] - time.monotonic()))
-    assert [server.get("/whoami", headers=headers).status for _ in range(5)] == [200] * 5
+    assert server.get("/whoami", headers=headers).status == 200
+    time.sleep(max(0.0, began + took + WINDOW_S + 0.1 - time.monotonic()))
+    assert [server.get("/whoami", headers=headers).status for _ in range(4)] == [200] * 4
     assert server.get("/whoami", headers=headers).status == 429
 
 
