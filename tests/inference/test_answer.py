@@ -94,6 +94,25 @@ def test_film_that_fits_no_class_goes_to_a_reader():
     assert [reason.code for reason in answer.referral] == ["unlike-any-class"]
 
 
+def test_a_call_that_its_own_set_leaves_out_goes_to_a_reader():
+    facts = {**FACTS, "referral": {**FACTS["referral"], "rules": []}}
+    facts["referral"]["sets"] = {
+        "miss_rate": 0.1,
+        "cuts": {
+            "Normal": {"cutoff": 0.9, "films": 50},
+            "Pneumonia": {"cutoff": 0.9, "films": 50},
+            "Tuberculosis": {"cutoff": 0.2, "films": 50},
+        },
+    }
+    answer = answer_one(AnswerRules.from_facts(facts), logits_of(0.01, 0.75, 0.24))
+    assert (answer.decision, answer.prediction_set) == ("Pneumonia", ("Tuberculosis",))
+    (reason,) = answer.referral
+    assert reason.code == "call-outside-set"
+    assert reason.sentence == (
+        "Pneumonia is the most probable class, yet the prediction set holds Tuberculosis alone."
+    )
+
+
 def test_rule_for_any_disease_is_about_what_is_not_normal():
     rules = [{**RULE, "disease": "any disease", "cutoff": 0.3}]
     facts = {**FACTS, "referral": {**FACTS["referral"], "rules": rules}}

@@ -28,7 +28,7 @@ class ReferralReason:
     """Why a reader should see the film: a stable code and a sentence.
 
     Codes: `low-confidence`, `not-ruled-out`, `ambiguous` (more than one class in the prediction set),
-    `unlike-any-class` (none in it).
+    `unlike-any-class` (none in it), `call-outside-set` (one, and not the class that is called).
     """
 
     code: str
@@ -104,7 +104,7 @@ class AnswerRules:
             if within is not None:
                 chosen = tuple(name for name, is_in in zip(CLASS_NAMES, within[index], strict=True) if is_in)
             named = _name(row)
-            reasons = (*_low_confidence(row), *_of_set(chosen), *self._not_ruled_out(named))
+            reasons = (*_low_confidence(row), *_of_set(chosen, decision), *self._not_ruled_out(named))
             answers.append(Answer(named, decision, chosen, reasons, self._notes(decision)))
         return answers
 
@@ -161,9 +161,12 @@ def _low_confidence(row: FloatArray) -> list[ReferralReason]:
     ]
 
 
-def _of_set(chosen: tuple[str, ...] | None) -> list[ReferralReason]:
-    if chosen is None or len(chosen) == 1:
+def _of_set(chosen: tuple[str, ...] | None, decision: Finding) -> list[ReferralReason]:
+    if chosen is None or chosen == (str(decision),):
         return []
     if not chosen:
         return [ReferralReason("unlike-any-class", "The prediction set is empty: the film fits no class.")]
+    if len(chosen) == 1:
+        sentence = f"{decision} is the most probable class, yet the prediction set holds {chosen[0]} alone."
+        return [ReferralReason("call-outside-set", sentence)]
     return [ReferralReason("ambiguous", f"The prediction set holds {' and '.join(chosen)}.")]
