@@ -15,7 +15,8 @@ HilumError
   TrainingDiverged        the loss is no longer a number
   EngineOverloaded        more films wait than may wait (HTTP 503)
   EngineFailed            the network raised or gave something that is no number
-  DecoderFailed           the process that decodes died or took too long
+  DecoderFailed           the process that decodes died over a film, twice
+    DecoderLate           it took too long: the film is hostile, or the machine too busy
   JournalUnavailable      the journal cannot be written or read: nothing may be answered (HTTP 503)
   RetentionRefused        more records are due at once than a right clock explains
   VaultRefused            a case store's key is missing or wrong, or a case was altered
@@ -133,9 +134,15 @@ class EngineFailed(HilumError):
 
 
 class DecoderFailed(HilumError):
-    """The process that decodes films died or took too long over this one."""
+    """The process that decodes films died over this one, twice."""
 
     code = "decoder_failed"
+
+
+class DecoderLate(DecoderFailed):
+    """Decoding took too long, which a busy machine does to good films too: worth asking again later."""
+
+    code = "decoder_late"
 
 
 class JournalUnavailable(HilumError):

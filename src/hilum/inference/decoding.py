@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain import errors
-from hilum.domain.errors import DecoderFailed, InputError
+from hilum.domain.errors import DecoderFailed, DecoderLate, InputError
 from hilum.domain.thresholds import DECODE_SECONDS
 from hilum.imaging.radiograph import ImageFacts
 from hilum.inference.decode_child import LENGTH
@@ -81,7 +81,7 @@ class DecodePool:
             As `hilum.data.pixel_cache.decode_film`, and `UnsupportedFormat` for a format not among those
             allowed.
         DecoderFailed
-            If the process died twice or took longer than it may: the film is not tried again.
+            If the process died twice, or took longer than it may (`DecoderLate`, not tried again).
         """
         request = json.dumps(
             {"side_px": self._side_px, "display": display, "formats": self._formats}
@@ -92,11 +92,13 @@ class DecodePool:
                 head, pixels, png = child.ask(request, data, self._seconds)
             except (OSError, TimeoutError, ValueError) as error:
                 self._replace(child)
-                if is_last or isinstance(error, TimeoutError):
-                    raise DecoderFailed(
-                        "film: it cannot be decoded within the limits of time and memory."
-                        " Copy or export it again."
+                if isinstance(error, TimeoutError):
+                    raise DecoderLate(
+                        f"film: it was not decoded within {self._seconds:g} s. Ask again when less is going on;"
+                        " if it stays so, export the film again."
                     ) from error
+                if is_last:
+                    raise DecoderFailed("film: the decoder dies over it. Copy or export it again.") from error
                 continue
             self._idle.put(child)
             return self._read(json.loads(head), pixels, png)

@@ -163,7 +163,7 @@ class Engine:
         EngineFailed
             If the network raises or gives something that is no number.
         DecoderFailed
-            If decoding died or took too long.
+            If decoding died, or took too long (`DecoderLate`).
         """
         with self._turn():
             start = time.perf_counter()
