@@ -94,7 +94,7 @@ class DecodePool:
                 self._replace(child)
                 if isinstance(error, TimeoutError):
                     raise DecoderLate(
-                        f"film: it was not decoded within {self._seconds:g} s. Ask again when less is going on;"
+                        f"film: it was not decoded within {self._seconds:g} s. Ask again later;"
                         " if it stays so, export the film again."
                     ) from error
                 if is_last:

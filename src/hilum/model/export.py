@@ -46,9 +46,10 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
     device = next(network.parameters()).device
     films = torch.zeros(_EXAMPLE_FILMS, side_px, side_px, dtype=torch.uint8, device=device)
     temporary = path.with_name(f".{path.name}.tmp")
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    talkers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own, about its own internals
@@ -66,5 +67,6 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
         program.save(str(temporary), external_data=False)
         temporary.replace(path)
     finally:
-        exporter.setLevel(level)
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
         temporary.unlink(missing_ok=True)
