@@ -90,9 +90,13 @@ def form(films: list[bytes], field: str) -> bytes:
 def running(command: list[str], port: int, **environment: str) -> Iterator[subprocess.Popen]:
     """Run a server in a session of its own until it listens; end it with all that it started."""
     process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -214,7 +218,7 @@ def wait_ready(port: int) -> None:
 
 
 def measure_engine(films: dict[str, bytes], seconds: float) -> list[dict]:
-    """Measure the engine alone, called from threads: what HTTP, keys and the journal cost is the difference."""
+    """Measure the engine alone, called from threads: HTTP, keys and the journal cost the difference."""
     engine = Engine.open(find_released())
     rows = []
     for kind in ("predict", "explain"):
