@@ -1,6 +1,16 @@
 """Sections of docs/results.md that have a record of their own in docs/measured, in the order of the page."""
 
-from sections import adaptation, audit, commissioning, explanations, gate, remedies, robustness, shortcuts
+from sections import (
+    adaptation,
+    audit,
+    commissioning,
+    explanations,
+    gate,
+    remedies,
+    robustness,
+    serving,
+    shortcuts,
+)
 
 SECTIONS = (
     robustness.section,
@@ -8,6 +18,7 @@ SECTIONS = (
     adaptation.section,
     commissioning.section,
     gate.section,
+    serving.section,
     explanations.section,
     audit.section,
     shortcuts.section,
