@@ -34,10 +34,11 @@ def _speed(record: Record) -> list[str]:
     ]
     header = ["service", "request", "film", "clients", "p50 ms", "p95 ms", "p99 ms", "requests/s"]
     return [
-        f"`{record['command']}`, commit `{record['commit']}`, {record['cores']} cores, {record['seconds']:g} s for"
-        " each row, load and server on one machine. `hilum` with keys, limits (raised), gate, decoding processes"
-        " and a journal record committed before each answer; `plain` is FastAPI, Pillow, torch eager and grad-cam;"
-        " `litserve` runs our graph without gate, journal or maps; `engine` is ours without HTTP.",
+        f"`{record['command']}`, commit `{record['commit']}`, {record['cores']} cores,"
+        f" {record['seconds']:g} s for each row, load and server on one machine. `hilum` with keys, limits"
+        " (raised), gate, decoding processes and a journal record committed before each answer; `plain` is"
+        " FastAPI, Pillow, torch eager and grad-cam; `litserve` runs our graph without gate, journal or maps;"
+        " `engine` is ours without HTTP.",
         "",
         *table(header, rows),
     ]
@@ -47,7 +48,7 @@ def _ratios(record: Record) -> list[str]:
     rows = []
     for line in record["ratios"]:
         target = next((value for name, value in _TARGETS.items() if name in line["what"]), None)
-        asked = "" if target is None else f"at {'least' if target > 2 else 'most'} {target:g}"  # noqa: PLR2004
+        asked = "" if target is None else f"at {'least' if target > 2 else 'most'} {target:g}"
         rows.append(
             [line["what"], line["kind"], line["film"], str(line["clients"]), f"{line['ratio']:.2f}", asked]
         )
@@ -60,8 +61,8 @@ def _parity(record: Record) -> list[str]:
     ]
     return [
         f"`{record['command']}`, commit `{record['commit']}`, `{record['model']}`: largest difference from the"
-        f" checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused over HTTP"
-        " by the input gate, which the command line was told to overrule).",
+        f" checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused over"
+        " HTTP by the input gate, which the command line was told to overrule).",
         "",
         *table(["way", "of", "largest difference"], rows),
     ]
