@@ -60,8 +60,8 @@ def _parity(record: Record) -> list[str]:
         [way, what, f"{value:.1e}"] for way, found in record["rows"].items() for what, value in found.items()
     ]
     return [
-        f"`{record['command']}`, commit `{record['commit']}`, `{record['model']}`: largest difference from the"
-        f" checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused over"
+        f"`{record['command']}`, commit `{record['commit']}`, `{record['model']}`: largest difference from"
+        f" the checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused over"
         " HTTP by the input gate, which the command line was told to overrule).",
         "",
         *table(["way", "of", "largest difference"], rows),

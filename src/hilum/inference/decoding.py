@@ -14,14 +14,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain import errors
-from hilum.domain.errors import DecoderFailed, DecoderLate, InputError
-from hilum.domain.thresholds import DECODE_SECONDS
+from hilum.domain.errors import (
+    DecoderFailed,
+    DecoderLate,
+    UnreadableImage,
+    UnsuitableImage,
+    UnsupportedFormat,
+)
+from hilum.domain.thresholds import DECODE_SECONDS, MAX_PIXELS
 from hilum.imaging.radiograph import ImageFacts
 from hilum.inference.decode_child import LENGTH
 
 _START_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
+_MAX_HEAD_BYTES = 1 << 16
+_REFUSALS = {kind.__name__: kind for kind in (UnreadableImage, UnsupportedFormat, UnsuitableImage)}
 _QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -119,8 +126,7 @@ class DecodePool:
 
     def _read(self, head: dict[str, Any], pixels: bytes, png: bytes) -> DecodedFilm:
         if "error" in head:
-            kind: type[InputError] = getattr(errors, head["error"])
-            raise kind(head["message"])
+            raise _REFUSALS.get(head["error"], UnreadableImage)(head["message"])
         film = np.frombuffer(pixels, np.uint8).reshape(self._side_px, self._side_px)
         return DecodedFilm(film, ImageFacts(**head["facts"]), head["film_sha256"], png or None)
 
@@ -159,11 +165,13 @@ class _Child:
             If the process is dead.
         """
         if not self._is_ready:
-            self._receive(time.monotonic() + _START_SECONDS)
+            self._receive(time.monotonic() + _START_SECONDS, most=_MAX_HEAD_BYTES)
             self._is_ready = True
         deadline = time.monotonic() + seconds
         self._send(deadline, request, data)
-        return self._receive(deadline), self._receive(deadline), self._receive(deadline)
+        head = self._receive(deadline, most=_MAX_HEAD_BYTES)
+        pixels = self._receive(deadline, most=MAX_PIXELS)
+        return head, pixels, self._receive(deadline, most=MAX_PIXELS)
 
     def end(self) -> None:
         self.process.kill()
@@ -187,8 +195,10 @@ class _Child:
                         raise TimeoutError
                     left = left[os.write(stdin.fileno(), left[:_CHUNK_BYTES]) :]
 
-    def _receive(self, deadline: float) -> bytes:
+    def _receive(self, deadline: float, *, most: int) -> bytes:
         (length,) = LENGTH.unpack(self._read_exactly(LENGTH.size, deadline))
+        if length > most:  # a decoder that was taken over is not believed
+            raise ValueError(f"a frame of {length} bytes")
         return self._read_exactly(length, deadline)
 
     def _read_exactly(self, count: int, deadline: float) -> bytes:
