@@ -61,8 +61,8 @@ def _parity(record: Record) -> list[str]:
     ]
     return [
         f"`{record['command']}`, commit `{record['commit']}`, `{record['model']}`: largest difference from"
-        f" the checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused over"
-        " HTTP by the input gate, which the command line was told to overrule).",
+        f" the checkpoint on {record['films']} real films ({record['refused_by_the_gate']} of them refused"
+        " over HTTP by the input gate, which the command line was told to overrule).",
         "",
         *table(["way", "of", "largest difference"], rows),
     ]
