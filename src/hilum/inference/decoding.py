@@ -111,6 +111,24 @@ class DecodePool:
             return self._read(json.loads(head), pixels, png)
         raise AssertionError  # the loop returns or raises
 
+    def wait_ready(self) -> None:
+        """Wait until every process has started, so that the first film waits for none.
+
+        Raises
+        ------
+        DecoderFailed
+            If one does not start.
+        """
+        with self._lock:
+            children = list(self._children)
+        try:
+            for child in children:
+                child.wait_ready()
+        except (OSError, TimeoutError, ValueError) as error:
+            raise DecoderFailed(
+                "a process that decodes films does not start; look at the machine."
+            ) from error
+
     def close(self) -> None:
         """End all processes."""
         with self._lock:
@@ -154,6 +172,11 @@ class _Child:
         )
         self._is_ready = False
 
+    def wait_ready(self) -> None:
+        if not self._is_ready:
+            self._receive(time.monotonic() + _START_SECONDS, most=_MAX_HEAD_BYTES)
+            self._is_ready = True
+
     def ask(self, request: bytes, data: bytes, seconds: float) -> tuple[bytes, bytes, bytes]:
         """Return head, pixels and PNG.
 
@@ -164,9 +187,7 @@ class _Child:
         OSError
             If the process is dead.
         """
-        if not self._is_ready:
-            self._receive(time.monotonic() + _START_SECONDS, most=_MAX_HEAD_BYTES)
-            self._is_ready = True
+        self.wait_ready()
         deadline = time.monotonic() + seconds
         self._send(deadline, request, data)
         head = self._receive(deadline, most=_MAX_HEAD_BYTES)

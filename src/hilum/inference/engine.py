@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.config.schema import Preprocessing
-from hilum.domain.errors import EngineOverloaded, FilmRefused
+from hilum.domain.errors import DecoderFailed, EngineOverloaded, FilmRefused
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import WAITING_FILMS_PER_WORKER
 from hilum.evaluation.calibration import scale
@@ -123,13 +123,21 @@ class Engine:
             If the bundle or the site profile is damaged or carries no graph.
         EngineFailed
             If it does not answer its self-test films as when it was released.
+        DecoderFailed
+            If no film can be decoded on this machine.
         """
         cv2.setNumThreads(1)  # films are the unit of parallel work; threads inside one wait for each other
         settings = settings or EngineSettings()
         model = read_graph(folder, site, precision=settings.precision)
         network = GraphNetwork(model, settings.runtime)
         network.self_test()
-        return cls(model, network, settings)
+        engine = cls(model, network, settings)
+        try:
+            engine._pool.wait_ready()
+        except DecoderFailed:
+            engine.close()
+            raise
+        return engine
 
     @property
     def waiting(self) -> int:
