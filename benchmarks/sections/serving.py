@@ -1,4 +1,4 @@
-"""The page's section on the service: how fast beside its peers, and whether every way gives one answer."""
+"""The page's section on the service: speed beside its peers, one answer whichever way, size and memory."""
 
 from typing import Any
 
@@ -10,12 +10,14 @@ _TARGETS = {"hilum to plain": 4.0, "explain to predict": 1.2}
 
 def section() -> list[str]:
     """Return Markdown lines; none when nothing was measured."""
-    record, parity = read_measured("serving"), read_measured("parity")
+    record, parity, footprint = (read_measured(name) for name in ("serving", "parity", "footprint"))
     lines = []
     if record is not None:
         lines += [*_speed(record), *_ratios(record)]
     if parity is not None:
         lines += _parity(parity)
+    if footprint is not None:
+        lines += _footprint(footprint)
     return ["## The service", "", *lines] if lines else []
 
 
@@ -65,4 +67,29 @@ def _parity(record: Record) -> list[str]:
         " over HTTP by the input gate, which the command line was told to overrule).",
         "",
         *table(["way", "of", "largest difference"], rows),
+    ]
+
+
+def _footprint(record: Record) -> list[str]:
+    sizes = [
+        [
+            what,
+            f"{size:.0f}",
+            ", ".join(f"{name} {part:.0f}" for name, part in record["largest_mb"][what].items()),
+        ]
+        for what, size in record["size_mb"].items()
+    ]
+    used = [
+        [what, str(row["processes"]), f"{row['ready_mb']:.0f}", f"{row['after_mb']:.0f}"]
+        for what, row in record["memory"].items()
+    ]
+    return [
+        f"`{record['command']}`, commit `{record['commit']}`: megabytes of the packages that pip installs, Python"
+        " itself not counted. `hilum` holds its model; torch, here and without the packages for a graphics card,"
+        " is the build that pip installs by default.",
+        "",
+        *table(["installed", "MB", "of which"], sizes),
+        f"Memory (PSS of the whole process tree) once ready, and after {record['films']} films one by one.",
+        "",
+        *table(["server", "processes", "ready, MB", "after, MB"], used),
     ]

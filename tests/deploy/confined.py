@@ -61,7 +61,7 @@ class Confinement:
     def popen(self, *command: str, stderr: Path) -> subprocess.Popen[bytes]:
         """Start `command`, whose first word is a program of the prefix."""
         with stderr.open("wb") as errors:
-            return subprocess.Popen(self._words(command), stdout=subprocess.PIPE, stderr=errors)
+            return subprocess.Popen(self._words(command), stdout=subprocess.DEVNULL, stderr=errors)
 
     def run(self, *command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run `command` to its end."""
