@@ -84,9 +84,9 @@ def _footprint(record: Record) -> list[str]:
         for what, row in record["memory"].items()
     ]
     return [
-        f"`{record['command']}`, commit `{record['commit']}`: megabytes of the packages that pip installs, Python"
-        " itself not counted. `hilum` holds its model; torch, here and without the packages for a graphics card,"
-        " is the build that pip installs by default.",
+        f"`{record['command']}`, commit `{record['commit']}`: megabytes of the packages that pip installs,"
+        " Python itself not counted. `hilum` holds its model; the peer's torch is the build that pip installs"
+        " by default, with code for graphics cards even without the packages left out in the last row.",
         "",
         *table(["installed", "MB", "of which"], sizes),
         f"Memory (PSS of the whole process tree) once ready, and after {record['films']} films one by one.",
