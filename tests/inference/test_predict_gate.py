@@ -77,7 +77,7 @@ def test_refused_films_get_no_probabilities_and_say_why(tmp_path: Path):
     assert asked == [120, 255, 30]  # what the pixels refuse never meets the network
     assert [answer.answer is None for answer in answers] == [True, True, False, True, False, True]
     assert answers[0].reason == "inverted: It is black. Turn on the light."
-    assert answers[1].reason.startswith("unreadable_image: ")
+    assert answers[1].reason.startswith("unsupported_format: ")
     assert answers[3].reason == "unlike-training-films: It is white. Ask a reader."
     assert (answers[3].probabilities, answers[3].decision, answers[3].cam) == (None, None, None)
     for answer, grey in ((answers[2], 120), (answers[4], 30)):
