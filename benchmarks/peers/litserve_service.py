@@ -21,7 +21,7 @@ class Classifier(litserve.LitAPI):
         """Open the graph."""
         self.session = onnxruntime.InferenceSession(sys.argv[2], providers=["CPUExecutionProvider"])
 
-    def decode_request(self, request: dict) -> np.ndarray:
+    def decode_request(self, request):  # no annotation: LitServe would take one for a JSON schema
         """Return uint8 (1, 224, 224)."""
         image = Image.open(io.BytesIO(request["file"].file.read())).convert("L")
         return np.asarray(image.resize((SIDE_PX, SIDE_PX)))[None]
