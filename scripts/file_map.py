@@ -28,6 +28,7 @@ RUNNING_ORDER = (
     "journal",
     "journal/migrations",
     "journal/migrations/versions",
+    "monitoring",
     "serving",
     "serving/routes",
 )

@@ -733,3 +733,161 @@ DECODE_MEMORY_BYTES: Final = 768 * 1024 * 1024
 
 DISPLAY_SIDE_PX: Final = 1_024
 """Longer side of a film as it is sent for display. Ours: a film fills a screen, and is sent in 0.5 MB."""
+
+# --- Monitoring ----------------------------------------------------------------------------------
+MONITORED_GRIDS: Final = {
+    "mean_grey": ("linear", 0.0, 256.0, 64),
+    "deviation_grey": ("linear", 0.0, 128.0, 64),
+    "contrast_grey": ("linear", 0.0, 256.0, 64),
+    "sharpness": ("log", 1e-5, 1.0, 60),
+    "aspect": ("log", 0.25, 4.0, 80),
+    "short_side_px": ("log", 64.0, 8192.0, 84),
+    "confidence": ("linear", 0.0, 1.0, 20),
+    "latency_ms": ("log", 1.0, 60_000.0, 96),
+}
+"""Scale, lowest and highest value and number of cells of each histogram that monitoring keeps. Fixed, so that
+counts of different days, models and sites can be added and compared; values outside fall into the end cells.
+Ours."""
+
+REFERENCE_EMBEDDING_COMPONENTS: Final = 16
+"""Coordinates of the embedding that are kept of each film for the two-sample test, on the first principal
+components of the validation embeddings, whitened. Ours: 44 characters a record."""
+
+DRIFT_PSI: Final = 0.2
+"""Population stability index from which an input or a score has drifted. Report Table 22 (PSI > 0.2)."""
+
+DRIFT_BINS: Final = 10
+"""Cells of a population stability index, of about equal mass in the reference. The custom of credit scoring
+that the 0.2 comes from (Siddiqi, Credit Risk Scorecards, 2006)."""
+
+DRIFT_ALPHA: Final = 1e-4
+"""Chance that one look at a signal that has not moved is called a drift. Ours: seven input signals looked at
+daily for a year are some 2,600 looks, so about 0.3 false alarms a year are left."""
+
+EMBEDDING_ALPHA: Final = 1e-3
+"""Level of the two-sample test of embeddings. Ours: the permutation test cannot go lower at its number of
+permutations; windows of 200 films follow each other some 70 times a year at a site of 40 films a day."""
+
+EMBEDDING_PERMUTATIONS: Final = 1_999
+"""Permutations of the two-sample test: the least p is 1 in 2,000. Ours."""
+
+EMBEDDING_WINDOW_FILMS: Final = 200
+"""Films that the two-sample test compares with the reference sample. Ours, by simulation
+(`benchmarks/two_sample.py`): the power for the mildest corruption that costs accuracy."""
+
+EMBEDDING_REFERENCE_FILMS: Final = 400
+"""Validation films whose coordinates a reference profile keeps. Ours."""
+
+RESOLUTION_RANGE: Final = (0.005, 0.995)
+"""Quantiles of the reference's shorter side between which a resolution is in range. Ours."""
+
+MAX_RESOLUTION_OUT_OF_RANGE: Final = 0.20
+"""Share of films with a resolution outside the reference's range. Report Table 22 (> 20 %)."""
+
+MAX_CLASS_SHIFT: Final = 0.15
+"""Change of the share of films called one class. Report Table 22 (> 15 %), read as points."""
+
+MIN_MEAN_CONFIDENCE: Final = 0.6
+"""Mean confidence below which a model no longer knows its films. Report Table 22."""
+
+MAX_REFUSED_SHARE: Final = 0.10
+"""Share of films that the input gate refuses, from which their source is looked at. Ours: the gate lets 99 %
+of films through."""
+
+MAX_REPEATED_SHARE: Final = 0.20
+"""Share of films that were asked about before, from which somebody's system sends the same films again and
+again. Ours."""
+
+REPEATS_ALLOWED: Final = 2
+"""Times that a film may be asked about before it counts as repeated: once for its answer, once for its map.
+Ours."""
+
+REPEAT_MEMORY_FILMS: Final = 4_096
+"""Films whose digests a worker remembers to tell a repeated one; in memory only. Ours."""
+
+MAX_ACCURACY_DROP: Final = 0.05
+"""Drop of the rolling accuracy against the accuracy that the model was released with. Report Table 22 and
+8.4 (> 5 %), read as points."""
+
+ACCURACY_WINDOW_DAYS: Final = 7
+"""Days of the rolling accuracy. Report Table 22."""
+
+MIN_LABELLED_FILMS: Final = 30
+"""Labelled films below which no accuracy is stated. Ours: the interval is then 20 points wide."""
+
+MIN_LABELLED_CALIBRATION: Final = 100
+"""Labelled films below which no calibration is stated. Ours: the error's own bias is then about 0.05."""
+
+CALIBRATION_WINDOW_DAYS: Final = 28
+"""Days whose labelled films calibration is measured on; the diagram is made weekly (report 8.3). Ours."""
+
+MAX_LATENCY_P95_MS: Final = 500.0
+"""95th percentile of the time for one film. Report Table 22 and 9.4."""
+
+MAX_SERVER_ERROR_RATE: Final = 0.01
+"""Share of answers that are 5xx, shed load apart. Report Table 22."""
+
+VOLUME_ALPHA: Final = 1e-4
+"""Chance that a day's volume of films is called unusual when it is not. Ours."""
+
+VOLUME_HISTORY_DAYS: Final = 28
+"""Days that a day's volume is compared with. Ours: four weeks, so that each day of the week is in it."""
+
+DRIFT_WINDOW_DAYS: Final = 30
+"""Days that a window reaches back at most to find enough films. Ours."""
+
+RETRAIN_DRIFT_DAYS: Final = 7
+"""Consecutive days of drift after which, on the next, retraining is triggered. Report 8.4 (> 7 days)."""
+
+RETRAIN_NEW_LABELS: Final = 1_000
+"""Labelled films since the last training above which retraining is triggered. Report 8.4 (> 1000)."""
+
+CRITICAL_MISSES: Final = 5
+"""Confident misses of one disease within the accuracy window that make a critical failure pattern (report
+8.4): called Normal, not sent to a reader. Ours."""
+
+CRITICAL_CONFIDENCE: Final = 0.9
+"""Confidence of Normal from which a miss is a confident one. Ours."""
+
+MONITOR_PERIOD_S: Final = 60.0
+"""Seconds between two looks of a running service at itself. Ours."""
+
+MONITOR_ROLLUP_RECORDS: Final = 10_000
+"""Records that are counted in one transaction. Ours: a fraction of a second, in which nobody waits."""
+
+MIN_SHARE_FILMS: Final = 50
+"""Films below which a share of films (refused, repeated, out of range) is not judged. Ours."""
+
+EVIDENCE_FILMS: Final = 20
+"""Films named behind an alert, those that speak for it most. Ours."""
+
+EVIDENCE_RECORDS: Final = 2_000
+"""Newest records of a window that the films behind an alert are chosen from. Ours."""
+
+ALERT_CLEAR_DAYS: Final = 1
+"""Days that a signal must not be over before its alert ends, so that one at its threshold does not flutter.
+Ours."""
+
+MIN_FREE_DISK_SHARE: Final = 0.10
+"""Share of the disk of the journal that must be free. RELIABILITY T."""
+
+MAX_SHED_SHARE: Final = 0.05
+"""Share of requests refused for overload from which somebody should add machines. Ours."""
+
+MIN_CERTIFICATE_DAYS: Final = 14
+"""Days before the TLS certificate ends at which it is to be renewed. RELIABILITY K."""
+
+MAX_FAILED_LOGINS_PER_MINUTE: Final = 10
+"""Bad credentials a minute, over ten minutes, that look like guessing. Ours: the limit of one address."""
+
+MAX_MONITOR_SILENCE_S: Final = 900.0
+"""Seconds without a look at the signals after which the monitoring itself is ill. Ours: 15 periods."""
+
+ESCALATE_ENGINEER_S: Final = 15 * 60
+"""Seconds after which an alert that nobody took goes on to the team lead. Report 9.4: on-call 15 min."""
+
+ESCALATE_LEAD_S: Final = 60 * 60
+"""Seconds after which it goes on from the team lead. Report 9.4: 1 hour."""
+
+MIN_GROUP_FILMS: Final = 5
+"""Films below which a day's counts do not outlive the records that they were made of. RELIABILITY N."""

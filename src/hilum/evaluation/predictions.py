@@ -16,16 +16,29 @@ _CARRIED_COLUMNS = ["path", "label", "split", "source", "patient_id", "age", "se
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredSplit:
-    """`table` has one row per usable film with logit_<class>; `cams` float32 (N, K, h, w); `pixels` uint8."""
+    """`table` has one row per usable film with logit_<class>.
+
+    `embeddings` float32 (N, C), `cams` float32 (N, K, h, w), `pixels` uint8 (N, S, S), `sides` int64 (N, 2):
+    width and height of the files, px.
+    """
 
     table: pd.DataFrame
+    embeddings: NDArray[np.float32]
     cams: NDArray[np.float32]
     pixels: NDArray[np.uint8]
+    sides: NDArray[np.int64]
+
+    def logits(self) -> NDArray[np.float32]:
+        """Return float32 (N, K)."""
+        return self.table[[f"logit_{name}" for name in CLASS_NAMES]].to_numpy(np.float32)
+
+    def labels(self) -> NDArray[np.int64]:
+        """Return int64 (N,): the index of the label in CLASS_NAMES."""
+        return self.table["label"].map(CLASS_NAMES.index).to_numpy(np.int64)
 
     def predicted(self) -> NDArray[np.int64]:
         """Return int64 (N,): the class with the highest logit."""
-        logits = self.table[[f"logit_{name}" for name in CLASS_NAMES]].to_numpy(np.float64)
-        return np.asarray(logits.argmax(axis=1), np.int64)
+        return np.asarray(self.logits().argmax(axis=1), np.int64)
 
 
 def score_split(
@@ -43,4 +56,5 @@ def score_split(
     table = rows[_CARRIED_COLUMNS].copy()
     for index, name in enumerate(CLASS_NAMES):
         table[f"logit_{name}"] = scores.logits[:, index]
-    return ScoredSplit(table, scores.cam, pixels)
+    sides = rows[["width", "height"]].to_numpy(np.int64)
+    return ScoredSplit(table, scores.embedding, scores.cam, pixels, sides)

@@ -1,5 +1,6 @@
 """Evaluation, as a table of contents: score validation and the split, measure, write."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
 from hilum.evaluation.predictions import ScoredSplit, score_split
+from hilum.evaluation.reference_profile import REFERENCE_FILE, profile_films
 from hilum.evaluation.report import write_report
 from hilum.model.scoring import Scorer
 
@@ -42,7 +44,8 @@ def run_evaluation(
 ) -> EvaluationResult:
     """Evaluate a model on one split; temperature and cut-offs are fitted on the validation split alone.
 
-    Writes predictions.parquet, evaluation.json, evaluation.html and figures/ into `out`.
+    Writes predictions.parquet, reference_profile.json, evaluation.json, evaluation.html and figures/ into
+    `out`.
 
     Parameters
     ----------
@@ -90,6 +93,7 @@ def run_evaluation(
     )
     out.mkdir(parents=True, exist_ok=True)
     _write_predictions(out / "predictions.parquet", validation, tested)
+    _write_reference(out / REFERENCE_FILE, validation, evaluation.temperature.value, scorer.weights_sha256)
     write_report(evaluation, out)
     return EvaluationResult(evaluation, out)
 
@@ -102,6 +106,22 @@ def _provenance(dataset: Dataset, split: str) -> dict[str, object]:
         "data_sha256": manifest_digest(dataset.manifest),
         "films_excluded": int(films["excluded"].notna().sum()),
     }
+
+
+def _write_reference(path: Path, validation: ScoredSplit, temperature: float, weights_sha256: str) -> None:
+    profile = profile_films(
+        validation.pixels,
+        validation.sides,
+        validation.logits(),
+        validation.embeddings,
+        validation.labels(),
+        temperature=temperature,
+        weights_sha256=weights_sha256,
+        made_of=f"{len(validation.table)} validation films",
+    )
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(profile.to_record()) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def _write_predictions(path: Path, *splits: ScoredSplit) -> None:

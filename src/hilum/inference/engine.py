@@ -27,6 +27,8 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import WAITING_FILMS_PER_WORKER
 from hilum.evaluation.calibration import scale
 from hilum.evaluation.operating_points import Scenario, decide
+from hilum.evaluation.reference_profile import read_reference
+from hilum.imaging.film_statistics import describe_film
 from hilum.imaging.lungs import LungFields, estimate_lungs
 from hilum.imaging.radiograph import ImageFacts
 from hilum.inference.answer import Answer, AnswerRules
@@ -70,7 +72,9 @@ class FilmAnswer:
     """Everything known about one film.
 
     `raw_probabilities` are the softmax at temperature 1, those of `answer` are calibrated. `image_sha256` is
-    of the bytes given, `pixels_sha256` of the network's input. `statistics` are for monitoring.
+    of the bytes given, `pixels_sha256` of the network's input. `statistics` (`hilum.imaging.film_statistics`)
+    and `coordinates` of the embedding (float32 (D,); None for a model without a reference profile) are for
+    monitoring.
     """
 
     answer: Answer
@@ -80,6 +84,7 @@ class FilmAnswer:
     pixels_sha256: str
     facts: ImageFacts
     statistics: dict[str, float]
+    coordinates: NDArray[np.float32] | None
     inference_ms: float
     explanation: Explanation | None
     film_png: bytes | None
@@ -101,6 +106,8 @@ class Engine:
         )
         self._network = network
         self._rules = AnswerRules.from_facts(model.facts, model.site)
+        self.reference = read_reference(model.folder, weights_sha256=str(model.facts["weights_sha256"]))
+        self._space = self.reference.space if self.reference else None
         self._gate = make_gate(model.facts, model.site)
         self._pool = DecodePool(side_px=network.side_px, workers=workers, formats=settings.formats)
         self._beside = ThreadPoolExecutor(workers, thread_name_prefix="lungs")
@@ -227,7 +234,8 @@ class Engine:
             decoded.sha256,
             hashlib.sha256(film.tobytes()).hexdigest(),
             decoded.facts,
-            _describe(film, decoded.facts),
+            describe_film(film, width=decoded.facts.width, height=decoded.facts.height),
+            self._space.project(scores.embedding)[0] if self._space else None,
             0.0,
             explanation,
             decoded.display_png,
@@ -244,16 +252,6 @@ class Engine:
 def _refuse(refusal: Refusal | None) -> None:
     if refusal is not None:
         raise FilmRefused(refusal.code, refusal.sentence, refusal.fix)
-
-
-def _describe(film: NDArray[np.uint8], facts: ImageFacts) -> dict[str, float]:
-    return {
-        "mean_grey": float(film.mean()),
-        "deviation_grey": float(film.std()),
-        "aspect": facts.width / facts.height,
-        "width_px": facts.width,
-        "height_px": facts.height,
-    }
 
 
 def _identify(preprocessing: Preprocessing) -> str:

@@ -28,6 +28,7 @@ _SELFTEST_LOGITS: dict[Precision, str] = {"float32": "logits", "int8": "logits_i
 class ServedGraph:
     """`facts` is bundle.json; `selftest_films` uint8 (N, S, S) and `selftest_logits` float32 (N, K)."""
 
+    folder: Path
     facts: Mapping[str, Any]
     graph: Path
     site: SiteProfile | None
@@ -102,7 +103,7 @@ def read_graph(folder: Path, site: Path | None = None, *, precision: Precision =
     facts = {**bundle.facts, "is_calibrated": True}
     if site is None:
         graph = folder / INT8_GRAPH_FILE if precision == "int8" else bundle.graph
-        return ServedGraph(facts, graph, None, films, logits)
+        return ServedGraph(folder, facts, graph, None, films, logits)
     profile = read_site_profile(site, weights_sha256=str(facts["weights_sha256"]))
     if profile.graph is None:
         raise CheckpointError(
@@ -114,5 +115,5 @@ def read_graph(folder: Path, site: Path | None = None, *, precision: Precision =
             f"{profile.graph}: was changed after it was written. Commission the site again."
         )
     return ServedGraph(
-        facts, profile.graph, profile, films, np.asarray(profile.facts["selftest_logits"], np.float32)
+        folder, facts, profile.graph, profile, films, np.asarray(profile.facts["selftest_logits"], np.float32)
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from hilum.domain.errors import ConfigError
 
-PRESENT = "0001"
+PRESENT = "0002"
 """The newest step in `migrations/versions`."""
 
 _Transaction = Callable[[], AbstractContextManager[Connection]]

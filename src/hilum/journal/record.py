@@ -29,6 +29,7 @@ KINDS = frozenset(
         "feedback",
         "admin",
         "model",
+        "monitor",
         "lockdown",
         "read-audit",
         RETENTION,

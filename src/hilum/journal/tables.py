@@ -99,3 +99,80 @@ class SwitchRow(Base):
     reason_code: Mapped[str] = mapped_column(TEXT)
     changed_by: Mapped[str] = mapped_column(TEXT)
     changed_at: Mapped[str] = mapped_column(MOMENT)
+
+
+class MonitorCountRow(Base):
+    """Counts of one day (YYYY-MM-DD) or hour (YYYY-MM-DDTHH) for one model: they outlive the records."""
+
+    __tablename__ = "monitor_counts"
+
+    period: Mapped[str] = mapped_column(String(13), primary_key=True)
+    model_version: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    counts: Mapped[str] = mapped_column(Text)
+
+
+class MonitorMarkRow(Base):
+    """How far something of monitoring has come: a number, or a moment as a text."""
+
+    __tablename__ = "monitor_marks"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(NUMBER)
+    moment: Mapped[str | None] = mapped_column(MOMENT)
+
+
+class SignalDayRow(Base):
+    """The last value of one signal on one day."""
+
+    __tablename__ = "signal_days"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    model_version: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    signal: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float | None] = mapped_column(Float(53))
+    low: Mapped[float | None] = mapped_column(Float(53))
+    high: Mapped[float | None] = mapped_column(Float(53))
+    threshold: Mapped[float] = mapped_column(Float(53))
+    state: Mapped[str] = mapped_column(String(16))
+    films: Mapped[int]
+
+
+class AlertRow(Base):
+    """An alert from its opening to its end; `evidence` is JSON without anything of a person."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    signal: Mapped[str] = mapped_column(String(64), index=True)
+    severity: Mapped[str] = mapped_column(String(16))
+    model_version: Mapped[str] = mapped_column(TEXT)
+    opened_at: Mapped[str] = mapped_column(MOMENT)
+    closed_at: Mapped[str | None] = mapped_column(MOMENT)
+    acknowledged_at: Mapped[str | None] = mapped_column(MOMENT)
+    acknowledged_by: Mapped[str | None] = mapped_column(TEXT)
+    evidence: Mapped[str] = mapped_column(Text)
+
+
+class BaselineRow(Base):
+    """A site's own reference, made of a period that somebody vouched for; the newest of a model holds."""
+
+    __tablename__ = "baselines"
+
+    set_at: Mapped[str] = mapped_column(MOMENT, primary_key=True)
+    model_version: Mapped[str] = mapped_column(TEXT, index=True)
+    set_by: Mapped[str] = mapped_column(TEXT)
+    record: Mapped[str] = mapped_column(Text)
+
+
+class RetrainingRow(Base):
+    """One decision about retraining, from its trigger to its end; `record` is JSON."""
+
+    __tablename__ = "retraining"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    opened_at: Mapped[str] = mapped_column(MOMENT)
+    closed_at: Mapped[str | None] = mapped_column(MOMENT)
+    record: Mapped[str] = mapped_column(Text)

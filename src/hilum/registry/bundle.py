@@ -5,6 +5,7 @@
     model.int8.onnx         the same in 8 bits, where it was found as good
     selftest.safetensors    synthetic films and what the network said of them when it was released
     bundle.json             classes, settings, temperature, operating points, provenance
+    reference_profile.json  what films and answers looked like: monitoring compares with it
     evaluation-*.json       the figures it was measured at, one file per evaluation
     card.md                 for people
     SHA256SUMS              of all of the above; written last, so its presence proves the rest

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
+from hilum.evaluation.reference_profile import REFERENCE_FILE, read_reference
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.checkpoint import Checkpoint, build_classifier, load_state, read_checkpoint, state_sha256
 from hilum.model.scoring import Scorer
@@ -126,6 +127,7 @@ def write_bundle(
         _write_json(building / BUNDLE_FILE, facts)
         for label, report in reports.items():
             _write_json(building / f"evaluation-{label}.json", report)
+        _copy_reference(evaluations, checkpoint_path, weights_sha256, building)
         (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
         (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
         if private_key is not None:
@@ -179,6 +181,15 @@ def _own_evaluations(path: Path) -> list[Path]:
 
 def _test_first(file: Path) -> tuple[bool, str]:
     return file.stem != "evaluation-test", file.name
+
+
+def _copy_reference(evaluations: list[Path], checkpoint: Path, weights_sha256: str, building: Path) -> None:
+    """Carry the profile that the first evaluation wrote, or that the bundle had; older ones have none."""
+    folders = [path if path.is_dir() else path.parent for path in [*evaluations[:1], checkpoint]]
+    for folder in folders:
+        if read_reference(folder, weights_sha256=weights_sha256) is not None:
+            shutil.copyfile(folder / REFERENCE_FILE, building / REFERENCE_FILE)
+            return
 
 
 def _own_safeguards(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hilum.evaluation.embedding_space import pack_coordinates
 from hilum.serving.exchange import Outcome
 from hilum.serving.schemas import (
     ExplainedOut,
@@ -95,7 +96,7 @@ def _encode(png: bytes | None) -> str | None:
     return None if png is None else base64.b64encode(png).decode("ascii")
 
 
-def to_outcome(served: "Served", kind: str) -> Outcome:
+def to_outcome(served: "Served", kind: str, *, repeated: bool = False) -> Outcome:
     """Return what the journal holds of an answer: the fields of report 9.3, and numbers for monitoring."""
     film: FilmAnswer = served.film
     answer = film.answer
@@ -107,12 +108,15 @@ def to_outcome(served: "Served", kind: str) -> Outcome:
         "referred": bool(answer.referral),
         "fallback": served.is_fallback,
         "site": served.identity.site is not None,
+        "repeated": repeated,
         "preprocessing_id": served.identity.preprocessing_id,
     }
     if answer.prediction_set is not None:
         facts["set_size"] = len(answer.prediction_set)
+    if film.coordinates is not None:
+        facts["embedding"] = pack_coordinates(film.coordinates)
     facts.update({f"p_{name.lower()}": round(value, 6) for name, value in answer.probabilities.items()})
-    facts.update({f"pixels_{name}": float(value) for name, value in film.statistics.items()})
+    facts.update({f"pixels_{name}": round(value, 6) for name, value in film.statistics.items()})
     return Outcome(
         status=200,
         kind=kind,

@@ -40,7 +40,9 @@ async def answer_film(
 
     def work() -> tuple[str, Outcome]:
         served = _predict(service, data, explain=explain, film=film)
-        return make(served, exchange.request_id).model_dump_json(), to_outcome(served, kind)
+        return make(served, exchange.request_id).model_dump_json(), to_outcome(
+            served, kind, repeated=service.recent_films.note(served.film.image_sha256)
+        )
 
     with service.admission.work():
         body, outcome = await service.with_films(request.receive, work)
@@ -82,7 +84,8 @@ def _answer_item(
         record = ProblemOut.model_validate(problem.to_record(request_id))
         return BatchItemOut(index=index, status=problem.status, result=None, problem=record), outcome
     result: PredictionOut = to_prediction(served, request_id)
-    outcome = to_outcome(served, "batch-item")
+    repeated = service.recent_films.note(served.film.image_sha256)
+    outcome = to_outcome(served, "batch-item", repeated=repeated)
     outcome.facts["index"] = index
     return BatchItemOut(index=index, status=200, result=result, problem=None), outcome
 

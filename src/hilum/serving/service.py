@@ -32,6 +32,7 @@ from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
 from hilum.serving.metrics import Metrics
 from hilum.serving.models_in_use import ModelsInUse, OpenEngine
+from hilum.serving.recent_films import RecentFilms
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
@@ -82,6 +83,7 @@ class Service:
         self.metrics = Metrics()
         self.admission = Admission()
         self.limits = RateLimits.open(settings)
+        self.recent_films = RecentFilms()
         self.is_locked_down = False
         self.is_draining = False
         self.is_storage_down = False

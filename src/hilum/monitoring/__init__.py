@@ -1,0 +1,1 @@
+"""A model in use, watched: drift, performance, calibration, operation, alerts, retraining, drills."""
