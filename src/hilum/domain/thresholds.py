@@ -768,6 +768,10 @@ EMBEDDING_ALPHA: Final = 1e-3
 """Level of the two-sample test of embeddings. Ours: the permutation test cannot go lower at its number of
 permutations; windows of 200 films follow each other some 70 times a year at a site of 40 films a day."""
 
+LABELLED_ALPHA: Final = 1e-3
+"""Chance that one look at labelled films calls a loss that is none. Ours: labels are few, and the 52 weeks of
+a year times five signals leave 0.3 false alarms."""
+
 EMBEDDING_PERMUTATIONS: Final = 1_999
 """Permutations of the two-sample test: the least p is 1 in 2,000. Ours."""
 

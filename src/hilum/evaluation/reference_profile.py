@@ -70,8 +70,9 @@ class ReferenceProfile:
         Counts on the grid of each of STATISTICS and of `confidence`, int64 (cells,).
     calls
         Films by called class, in the order of CLASS_NAMES.
-    space, sample
-        Coordinates of embeddings, and those of the reference films, float32 (M, D); None without embeddings.
+    space, sample, sample_calls
+        Coordinates of embeddings; those of some reference films, float32 (M, D), and the classes that they
+        were called, int64 (M,). None without embeddings.
     labelled
         None where labels are not known.
     """
@@ -83,6 +84,7 @@ class ReferenceProfile:
     calls: IntArray
     space: EmbeddingSpace | None = None
     sample: NDArray[np.float32] | None = None
+    sample_calls: IntArray | None = None
     labelled: LabelledReference | None = None
 
     def to_record(self) -> dict[str, Any]:
@@ -97,10 +99,11 @@ class ReferenceProfile:
             "embedding": None,
             "labelled": None,
         }
-        if self.space is not None and self.sample is not None:
+        if self.space is not None and self.sample is not None and self.sample_calls is not None:
             record["embedding"] = {
                 **self.space.to_record(),
                 "sample": pack_array(self.sample, dtype="float16"),
+                "sample_calls": self.sample_calls.tolist(),
             }
         if self.labelled is not None:
             record["labelled"] = {
@@ -137,6 +140,7 @@ class ReferenceProfile:
                 np.array([record["calls"][name] for name in CLASS_NAMES], np.int64),
                 EmbeddingSpace.from_record(embedding) if embedding else None,
                 unpack_array(embedding["sample"]) if embedding else None,
+                np.array(embedding["sample_calls"], np.int64) if embedding else None,
                 LabelledReference(
                     np.array(labelled["joint"], np.int64), float(labelled["ece"]), labelled["slope"]
                 )
@@ -195,6 +199,7 @@ def profile_films(
         np.bincount(called, minlength=len(CLASS_NAMES)).astype(np.int64),
         space,
         space.project(embeddings[spread]),
+        called[spread].astype(np.int64),
         LabelledReference(
             count_joint(labels, called, confidence),
             calibration.ece.value or 0.0,

@@ -125,12 +125,12 @@ CATALOGUE: tuple[AlertKind, ...] = (
     AlertKind("HilumRetrainingDue", "A retraining trigger has fired and nobody has decided", _P, _TICKET,
               0, "open decisions", "report 8.4", expression="hilum_retraining_open > {threshold}"),
     AlertKind("HilumSlow", "Answers take long", _O, _PAGE, thresholds.MAX_LATENCY_P95_MS / 1000, "s, p95",
-              "report Table 22 and 9.4: > 500 ms",
+              "report Table 22 and 9.4: > 500 ms", "latency",
               expression="histogram_quantile(0.95, sum by (le) (rate(hilum_inference_seconds_bucket[10m])))"
               " > {threshold}", hold_s=600),
     AlertKind("HilumServerErrors", "The service fails to answer", _O, _PAGE,
               thresholds.MAX_SERVER_ERROR_RATE, "share", "report Table 22: HTTP 5xx > 1 %",
-              expression='(sum(rate(hilum_requests_total{status=~"5.."}[10m]))'
+              "server-errors", expression='(sum(rate(hilum_requests_total{status=~"5.."}[10m]))'
               " - (sum(rate(hilum_shed_total[10m])) or vector(0)))"
               " / sum(rate(hilum_requests_total[10m])) > {threshold}"),
     AlertKind("HilumShedding", "Requests are refused for overload", _O, _TICKET, thresholds.MAX_SHED_SHARE,
