@@ -146,7 +146,7 @@ def _read_sample(
         for row in connection.execute(query)
     ]
     kept = [(call, one) for call, one in read if one is not None and call in CLASS_NAMES]
-    sample = np.array([one for _, one in kept], np.float32).reshape(len(kept), -1)
+    sample = np.stack([one for _, one in kept]) if kept else np.empty((0, 0), np.float32)
     return sample, np.array([CLASS_NAMES.index(call) for call, _ in kept], np.int64)
 
 
