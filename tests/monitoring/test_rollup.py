@@ -135,12 +135,18 @@ def test_days_and_hours_are_told_apart_by_their_periods(world: World):
     assert before == {}
 
 
-def test_counts_outlive_the_records(world: World):
+def test_counts_of_days_outlive_the_records_and_hold_no_group_of_fewer_than_five(world: World):
     from hilum.journal.retention import run_retention
 
     world.play([draw_film(world.random) for _ in range(20)])
+    world.play([draw_film(world.random) for _ in range(4)])
     before = count(world, "mean_grey", MODEL)
+    assert before.sum() == 24
     outcome = run_retention(world.journal, world.clock() + timedelta(days=366), confirmed=True)
-    assert outcome.purged == 20
-    assert count(world, "mean_grey", MODEL).tolist() == before.tolist()
-    assert json.dumps(before.tolist())
+    assert outcome.purged == 24
+    assert count(world, "mean_grey", MODEL).sum() == 20
+    assert count(world, "traffic").sum() == 0
+    with world.journal.storage.read() as connection:
+        kept = {json.dumps(row.counts): sum(json.loads(row.counts)) for row in connection.execute(
+            select(MonitorCountRow.counts).where(MonitorCountRow.period < "2026-03-09"))}  # fmt: skip
+    assert min(kept.values()) >= 5
