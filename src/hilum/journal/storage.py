@@ -133,7 +133,8 @@ class Storage:
             if self.file is not None:
                 self.file.check_in_place()
             yield
-        except (SQLAlchemyError, OSError) as fault:
+        except (SQLAlchemyError, OSError, UnicodeDecodeError) as fault:
+            # SQLite quotes a damaged schema in its message, and Python cannot read the message then
             self._start_afresh()
             raise JournalUnavailable(
                 f"journal: cannot use the database ({_name_fault(fault)}); no answers until it can"
