@@ -15,7 +15,7 @@ def make_table() -> str:
     """Return the table of what was run."""
     groups.load()
     lines = [
-        "| trial | done to it | times | target | figure | met | sabotage: what the trial then said | commit |",
+        "| trial | done to it | times | target | figure | met | sabotage: what it then said | commit |",
         "|---|---|---|---|---|---|---|---|",
     ]
     record = read_record()
