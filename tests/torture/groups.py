@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES = ("journal", "registry")
+MODULES = ("films", "journal", "registry")
 
 
 def load() -> None:
