@@ -1,4 +1,4 @@
-"""Group A: whatever is sent as a film, a film's answer or a refusal comes, and nothing dies, hangs or swells."""
+"""Group A: whatever is sent as a film, an answer or a refusal comes, and nothing dies, hangs or swells."""
 
 import os
 import random
@@ -74,8 +74,8 @@ class Tally:
     def __str__(self) -> str:
         first = f" (first: {self.first})" if self.first else ""
         return (
-            f"{self.refused} refused, {self.accepted} accepted, {self.changed} of them with other pixels{first};"
-            f" {self.pool.deaths} decoders died, {self.slow} took over {SLOW_S:.0f} s, {self.failed} failed"
+            f"{self.refused} refused, {self.accepted} accepted, {self.changed} of them with other"
+            f" pixels{first}; {self.pool.deaths} decoders died, {self.slow} took over {SLOW_S:.0f} s, {self.failed} failed"
         )
 
 
@@ -170,7 +170,7 @@ def flip_bits(folder: Path, broken: bool) -> Finding:
 @trial(
     "A4",
     f"{len(BOMBS)} kinds of decompression bombs and headers that promise too much, {BOMB_ROUNDS} times each",
-    target="each refused (or harmless) within 2 s; the parent grows by at most 16 MiB; then a good film is read",
+    target="each refused (or harmless) within 2 s; the parent grows by at most 16 MiB, and reads on",
     sabotage="the parent keeps what it was sent",
     alone=True,
 )
