@@ -75,7 +75,8 @@ class Tally:
         first = f" (first: {self.first})" if self.first else ""
         return (
             f"{self.refused} refused, {self.accepted} accepted, {self.changed} of them with other"
-            f" pixels{first}; {self.pool.deaths} decoders died, {self.slow} took over {SLOW_S:.0f} s, {self.failed} failed"
+            f" pixels{first}; {self.pool.deaths} decoders died, {self.slow} took over"
+            f" {SLOW_S:.0f} s, {self.failed} failed"
         )
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES = ("films", "journal", "registry")
+MODULES = ("films", "journal", "registry", "training")
 
 
 def load() -> None:
