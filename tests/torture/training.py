@@ -32,8 +32,8 @@ SETTINGS = (
 
 @trial(
     "D1",
-    f"training killed at {STEP_KILLS} steps, {WRITE_KILLS} calls inside checkpoint writes and {LINE_KILLS} ends"
-    " of epochs (the unfreezing, a warm restart, the start of averaging), then resumed",
+    f"training killed at {STEP_KILLS} steps, {WRITE_KILLS} calls inside checkpoint writes and"
+    f" {LINE_KILLS} ends of epochs (the unfreezing, a warm restart, the start of averaging), then resumed",
     target="checkpoint, best model and history are byte for byte those of an uninterrupted run, every time",
     sabotage="a resumed run forgets the optimiser's state",
 )
