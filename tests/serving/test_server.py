@@ -18,6 +18,7 @@ import pytest
 from tests.serving.fake_engine import BROKEN, draw_png, write_fake_bundle
 from tests.serving.process import (
     ROOT,
+    SOURCES,
     Served,
     client_context,
     parse,
@@ -280,7 +281,7 @@ def refuse(*words: str, **environment: str) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HILUM_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.serving.serve_fake", "serve", *words],
-        env={**kept, "PYTHONPATH": str(ROOT), **environment}, cwd=ROOT, capture_output=True, text=True,
+        env={**kept, "PYTHONPATH": SOURCES, **environment}, cwd=ROOT, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
@@ -308,7 +309,7 @@ def test_the_port_is_taken_is_a_message_and_no_trace(tmp_path: Path):
         done = subprocess.run(
             [sys.executable, "-m", "tests.serving.serve_fake", "serve", "--port", str(taken.getsockname()[1]),
              "--data", str(tmp_path / "data")],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": SOURCES}, cwd=ROOT, capture_output=True, text=True, timeout=60,
             check=False,
         )  # fmt: skip
     assert done.returncode != 0
