@@ -16,6 +16,7 @@ from hilum.journal.checkpoints import Checkpoints, CheckpointsAltered
 from hilum.journal.clock import Clock, now_utc, parse_utc
 from hilum.journal.record import Event, Record, read_facts
 from hilum.journal.storage import Storage
+from hilum.journal.structure import find_structure_fault
 from hilum.journal.tables import JournalRow
 from hilum.journal.verify import ChainVerdict, verify_chain
 from hilum.journal.writer import Writer
@@ -137,7 +138,7 @@ class Journal:
         return [_to_record(row) for row in rows]
 
     def verify(self) -> ChainVerdict:
-        """Check every record against the chain and the checkpoints; reads the whole journal.
+        """Check every record against the chain, the checkpoints and the indexes; reads the whole journal.
 
         Raises
         ------
@@ -151,6 +152,10 @@ class Journal:
             seen, problem = [], str(altered)
         with self.storage.read() as connection:
             verdict = verify_chain(connection, seen, key=self.chain_key)
+            if verdict.ok and self.storage.file is not None:
+                fault = find_structure_fault(connection)
+                if fault is not None:
+                    return ChainVerdict(False, verdict.records, fault.seq, fault.reason)
         if problem is not None and verdict.ok and (verdict.records or "no checkpoints" not in problem):
             return ChainVerdict(False, verdict.records, None, problem)
         return verdict
