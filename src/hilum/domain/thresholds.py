@@ -906,4 +906,4 @@ MIN_GROUP_FILMS: Final = 5
 # --- Structure of the journal's file -----------------------------------------------------------------
 
 JOURNAL_STRUCTURE_FAULTS: Final = 100
-"""Faults of its file that a check of the journal collects before it stops looking; it names the first. Ours."""
+"""Faults of its file that a check of the journal collects before it stops; it names the first. Ours."""

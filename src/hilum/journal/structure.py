@@ -1,4 +1,4 @@
-"""Does SQLite's file hold together: is every record in every index, and nothing else?
+"""Whether a SQLite file holds together: every record is in every index, and nothing else is.
 
 The chain is read by rows, in the order of their numbers, and so says nothing of the indexes: a bit that flips
 there alters no record, but hides one from a search. SQLite compares the two itself. Knows nothing of chains.
