@@ -319,9 +319,9 @@ def test_guessing_is_slowed_down_and_locks_nobody_out(own: Server) -> None:
 
 
 PREFIXES, COMPARISONS, SPREAD_NS = range(0, 64, 2), 5_000, 25.0
-"""An early exit written in Python is a microsecond apart at its ends. One of C is less than the caches make of
-it: on this scale Welch's t, which RELIABILITY asks for, tells the addresses of strings apart. The rule that
-forbids `==` is below."""
+"""An early exit written in Python is a microsecond apart at its ends. One of C is less than the caches make
+of it: on this scale Welch's t, which RELIABILITY asks for, tells the addresses of strings apart. The rule
+that forbids `==` is below."""
 
 
 def time_comparisons(given: list[str], expected: str) -> list[list[int]]:

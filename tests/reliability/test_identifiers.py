@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,13 +13,16 @@ from tests.harness.canary import files_below, new_token, process_surfaces, scan
 from tests.harness.films import real_png
 from tests.harness.multipart import Part, form, one_file
 from tests.harness.planting import GOOD_FILMS, HEADERS, damaged_films, dicom
-from tests.harness.processes import open_files, tree
+from tests.harness.processes import open_files, tree, wait_until
 from tests.harness.raw_http import exchange
 from tests.harness.server import HttpAnswer, Server
 
 from .conftest import GENEROUS, fresh_address, start
 
 UUID4 = "8c9f3a52-7d1e-4f0b-9a6c-2b8e5d4f7a10"
+MEBIBYTE = 1024 * 1024
+INVENTED = 2_000
+LINE_FIELDS = {"time", "level", "logger", "message", "request_id", "method", "route", "status", "code", "ms"}
 RUNTIME_FOLDER, RUNTIME_SESSION = "/.onnxruntime/", ".ses"
 LINE_BREAKS = quote("\u2028a\x1b[31m%s${jndi:ldap://x}\r\n")
 STRANGE_ADDRESSES = (
@@ -199,6 +203,52 @@ def test_every_line_of_the_log_is_one_json_object(watched: Watched) -> None:
     assert watched.server.stdout.read_bytes() == b""
 
 
+INJECTIONS = (
+    'x\r\n{"time": "2026-01-01T00:00:00Z", "message": "answered", "status": 200}',
+    "x\n\n\n", "x\r", "x\u2028y\u2029z\u0085", "\x1b[2J\x1b[31mred", "x\0y", "{}%s%n{0.__class__}%(name)s",
+    '", "message": "answered', "\\", "\ud7ff\U0001f600", "x" * MEBIBYTE,
+)  # fmt: skip
+
+
+def test_a_line_is_written_for_each_request_and_none_for_what_it_says(watched: Watched) -> None:
+    """Every injection in every place that takes text; as many lines as answers, and their ids."""
+    server = watched.server
+    began = len(server.output())
+    ids = []
+    for text in INJECTIONS:
+        for answer in send_everywhere(server, text):
+            ids.append(answer.headers["x-request-id"])
+    assert len(ids) > 8 * (len(INJECTIONS) - 1)
+    assert wait_until(lambda: len(answered_lines(server, began)) >= len(ids), timeout_s=5)
+    assert [line["request_id"] for line in answered_lines(server, began)] == ids
+    for line in answered_lines(server, began):
+        assert set(line) <= LINE_FIELDS
+        assert line["route"] == "unknown" or line["route"].startswith("/")
+
+
+def answered_lines(server: Server, began: int) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in server.output()[began:].decode().split("\n") if line]
+    return [line for line in lines if line["message"] in {"answered", "gone"}]
+
+
+def send_everywhere(server: Server, text: str) -> Iterator[HttpAnswer]:
+    """Send a text in JSON, forms, and, as far as it can be written there, addresses and headers."""
+    fields = dict.fromkeys(("request_id", "kind", "label", "role", "name", "reason_code"), text)
+    for path in ("/feedback", "/admin/keys", "/admin/models/promote", "/admin/lockdown"):
+        yield server.post_json(path, fields, role="admin")
+    part = Part(real_png(128), name="file", filename=text.replace("\r", "").replace("\n", ""))
+    kind, body = form(part)
+    yield server.request("POST", "/predict", role="clinician", body=body, headers={"Content-Type": kind})
+    yield server.predict(text.encode())
+    if len(text) < MEBIBYTE:
+        quoted = quote(text)
+        yield server.get(f"/{quoted}", role="admin")
+        yield server.get(f"/audit?request_id={quoted}&{quoted}={quoted}", role="auditor")
+        yield server.request("DELETE", f"/admin/keys/{quoted}", role="admin")
+        told = "".join(letter for letter in text if letter not in "\r\n\0\x1b").encode().decode("latin-1")
+        yield server.get("/whoami", role="admin", headers={"User-Agent": told, "X-Request-ID": told})
+
+
 def test_predicting_opens_nothing_for_writing_but_the_journal(watched: Watched) -> None:
     server = watched.server
     film = GOOD_FILMS["png"](new_token("writing"))
@@ -236,15 +286,33 @@ def _is_writable(link: Path) -> bool:
 
 
 def test_metrics_do_not_grow_with_what_callers_invent(watched: Watched) -> None:
+    """Thousands of addresses, methods, keys and names of fields that nobody has seen before."""
     server = watched.server
+    before = series(server)
+    for number in range(40):
+        requests = b"".join(
+            invent(at) for at in range(number * INVENTED // 40, (number + 1) * INVENTED // 40)
+        )
+        count = INVENTED // 40
+        found = exchange(server.address, requests, expect=count, timeout_s=20, source=fresh_address())
+        assert len(found.answers) == count
+    for number in range(100):
+        server.get("/whoami", headers={"X-API-Key": f"key-{number}"}, source=fresh_address())
+    after = series(server)
+    assert len(after) - len(before) <= 20
+    names = {re.split(r"[{ ]", line)[0] for line in after}
+    assert len(after - {line for line in after if "_bucket" in line}) <= 400, names
+
+
+def invent(number: int) -> bytes:
+    method = ("GET", "POST", "DELETE", "PUT", "PATCH")[number % 5]
+    path = (f"/nowhere/{number}", f"/static/{number}.js", f"/audit/{number}", f"/predict/{number}?{number}=1")
+    return f"{method} {path[number % 4]} HTTP/1.1\r\nHost: h{number}\r\nX-{number}: a\r\n\r\n".encode()
+
+
+def series(server: Server) -> set[str]:
     text = server.get("/metrics", role="admin").body.decode()
-    before = sum(1 for line in text.splitlines() if line and not line.startswith("#"))
-    for number in range(200):
-        method = ("GET", "POST", "DELETE", "BREW")[number % 4]
-        server.request(method, f"/nowhere/{number}", source=fresh_address())
-    text = server.get("/metrics", role="admin").body.decode()
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert len(lines) - before <= 20
+    return {line.rpartition(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
 
 
 def test_core_dumps_are_off(watched: Watched) -> None:
