@@ -110,14 +110,22 @@ class Journal:
         return self._writer.append(event)
 
     def read(
-        self, *, after: int = 0, limit: int = 100, request_id: str | None = None, kinds: Collection[str] = ()
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        request_id: str | None = None,
+        kinds: Collection[str] = (),
     ) -> list[Record]:
-        """Return records in order.
+        """Return records in order, or the newest first when `before` is given.
 
         Parameters
         ----------
         after
             Only numbers above this one.
+        before
+            Only numbers below this one.
         limit
             At most so many.
         request_id, kinds
@@ -128,7 +136,11 @@ class Journal:
         JournalUnavailable
             The database does not answer, or a row was altered beyond reading.
         """
-        query = select(*_COLUMNS).where(JournalRow.seq > after).order_by(JournalRow.seq).limit(limit)
+        query = select(*_COLUMNS).where(JournalRow.seq > after).limit(limit)
+        if before is None:
+            query = query.order_by(JournalRow.seq)
+        else:
+            query = query.where(JournalRow.seq < before).order_by(JournalRow.seq.desc())
         if request_id is not None:
             query = query.where(JournalRow.request_id == request_id)
         if kinds:
