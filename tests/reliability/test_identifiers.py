@@ -1,5 +1,6 @@
 """Group L: no identifier that comes in may turn up anywhere but in the memory that decodes it."""
 
+import base64
 import json
 import os
 import random
@@ -217,8 +218,15 @@ def test_the_scan_would_find_them(watched: Watched) -> None:
         token[::-1],
         token[4:11],
         token.encode("utf-16-le").decode("latin-1"),
+        token.encode("utf-16-be").decode("latin-1"),
+        token.lower()[:6],
+        token.encode().hex(),
+        token.lower().encode().hex().upper(),
+        *(base64.b64encode(b"x" * shift + token.encode() + b"yz").decode() for shift in range(3)),
     ):
-        assert scan([("x", f"a line with {shown} in it".encode("latin-1"))], [token])
+        for before in ("a line with ", "aa", "HGHG"):
+            assert scan([("x", f"{before}{shown} in it".encode("latin-1"))], [token]), (before, shown)
+    assert scan([("x", f"{token[:5]}-{token[5:10]} {token[10:15]}".encode())], [token]) == []
 
 
 def test_a_request_id_is_taken_only_as_a_uuid4(watched: Watched) -> None:
