@@ -194,13 +194,20 @@ async def audit(request: Request) -> Response:
     caller = who(request, "auditor", "admin")
     if isinstance(caller, JSONResponse):
         return caller
-    after, limit = int(request.query_params.get("after", 0)), int(request.query_params.get("limit", 100))
-    wanted = request.query_params.get("request_id")
-    records = [one for one in audit_records() if one["seq"] > after and wanted in {None, one["request_id"]}][
-        :limit
+    asked = request.query_params
+    after, before = int(asked.get("after", 0)), int(asked.get("before", 2**53))
+    limit, wanted = int(asked.get("limit", 100)), asked.get("request_id")
+    found = [
+        one for one in audit_records() if after < one["seq"] < before and wanted in {None, one["request_id"]}
     ]
-    is_last = not records or records[-1]["seq"] == len(audit_records()) or wanted is not None
-    return JSONResponse({"records": records, "next_after": None if is_last else records[-1]["seq"]})
+    if "before" in asked:
+        found.reverse()
+    records, following = found[:limit], None
+    if len(found) > limit:
+        following = records[-1]["seq"]
+    ways = {"next_after": None, "next_before": None}
+    ways["next_before" if "before" in asked else "next_after"] = following
+    return JSONResponse({"records": records, **ways})
 
 
 async def verify(request: Request) -> Response:

@@ -902,3 +902,8 @@ more than 300 films to tell from chance."""
 
 MIN_GROUP_FILMS: Final = 5
 """Films below which a day's counts do not outlive the records that they were made of. RELIABILITY N."""
+
+# --- Structure of the journal's file -----------------------------------------------------------------
+
+JOURNAL_STRUCTURE_FAULTS: Final = 100
+"""Faults of its file that a check of the journal collects before it stops; it names the first. Ours."""

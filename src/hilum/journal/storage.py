@@ -124,8 +124,10 @@ class Storage:
             connection.rollback()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; the next use begins afresh."""
         self.engine.dispose()
+        if self.file is not None:
+            self.file.forget()  # the last connection took the log with it: the next one is another file
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

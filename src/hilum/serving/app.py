@@ -41,7 +41,7 @@ from hilum.serving.settings import ServiceSettings, read_settings
 if TYPE_CHECKING:
     from hilum.inference.engine import Engine
 
-FIELD_NAMES = frozenset({"after", "limit", "request_id", "film", "key_id", "idempotency-key"}) | {
+FIELD_NAMES = frozenset({"after", "before", "limit", "request_id", "film", "key_id", "idempotency-key"}) | {
     name for kind in Incoming.__subclasses__() for name in kind.model_fields
 }
 """Names of parameters and fields that a problem may repeat."""

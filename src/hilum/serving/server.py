@@ -24,7 +24,7 @@ from hilum.serving.logs import fields, set_up_logs, where_it_broke
 from hilum.serving.metrics import Metrics, prepare_shared_metrics
 from hilum.serving.process import forbid_dumps
 from hilum.serving.settings import ServiceSettings, read_settings
-from hilum.serving.tls import make_context
+from hilum.serving.tls import LiveCertificate, make_context
 
 if TYPE_CHECKING:
     from hilum.serving.service import Service
@@ -42,9 +42,8 @@ class DrainingServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, settings: ServiceSettings) -> None:
         super().__init__(config)
-        self._settings = settings
         self._notice_s = settings.drain_notice_s
-        self._certificate_written = settings.tls_cert.stat().st_mtime_ns if settings.tls_cert else 0
+        self._certificate = LiveCertificate(settings) if settings.has_tls else None
         self._asked_at: float | None = None
         self._parent = os.getppid()
 
@@ -74,23 +73,20 @@ class DrainingServer(uvicorn.Server):
         if self._asked_at is not None and time.monotonic() - self._asked_at >= self._notice_s:
             self.should_exit = True
         if counter % _TICKS_BETWEEN_LOOKS == 0:
-            self._reload_certificate()
+            self._look_at_certificate()
         return await super().on_tick(counter)
 
-    def _reload_certificate(self) -> None:
-        """Take a certificate that was renewed; connections that are open keep theirs."""
-        settings = self._settings
-        if self.config.ssl is None or settings.tls_cert is None:
-            return
-        written = settings.tls_cert.stat().st_mtime_ns
-        if written == self._certificate_written:
+    def _look_at_certificate(self) -> None:
+        """Take a certificate that was renewed, and tell how long the one in use lasts."""
+        if self._certificate is None or self.config.ssl is None:
             return
         try:
-            make_context(settings)  # the new pair must fit before the live context takes it
-            self.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (ConfigError, OSError, ssl.SSLError) as error:
+            if self._certificate.look(self.config.ssl):
+                _log.info("a new certificate is in use")
+        except (ConfigError, OSError) as error:
             _log.error("a new certificate cannot be used", extra=fields(error=where_it_broke(error)))
-        self._certificate_written = written
+        if self.service is not None:
+            self.service.metrics.certificate.set(self._certificate.seconds_left())
 
     def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
         announce(self.config, listeners[0])

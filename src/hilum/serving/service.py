@@ -36,7 +36,6 @@ from hilum.serving.recent_films import RecentFilms
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
-from hilum.serving.tls import certificate_seconds_left
 from hilum.serving.tokens import TokenVerifier
 from hilum.serving.watch import Watch
 from hilum.serving.watcher import Watcher
@@ -274,8 +273,6 @@ class Service:
         self.metrics.fallback.set(self.models.state.is_fallback)
         self.metrics.ready.set(self.is_ready)
         self.metrics.films_in_work.set(self.admission.films)
-        if self.settings.tls_cert is not None:
-            self.metrics.certificate.set(certificate_seconds_left(self.settings.tls_cert))
 
     def _refuse_without_credentials(self) -> None:
         if self.settings.is_loopback or self.settings.jwks:
