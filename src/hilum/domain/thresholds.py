@@ -733,3 +733,8 @@ DECODE_MEMORY_BYTES: Final = 768 * 1024 * 1024
 
 DISPLAY_SIDE_PX: Final = 1_024
 """Longer side of a film as it is sent for display. Ours: a film fills a screen, and is sent in 0.5 MB."""
+
+# --- Speed of the service ------------------------------------------------------------------------
+
+KEPT_FREE_BYTES: Final = 128 * 1024 * 1024
+"""Freed memory that a process of the service keeps for its next films. Ours: two full batches on the way."""

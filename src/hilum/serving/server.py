@@ -22,7 +22,7 @@ from hilum.domain.thresholds import MAX_HEADER_S
 from hilum.serving.http_protocol import LimitedProtocol
 from hilum.serving.logs import fields, set_up_logs, where_it_broke
 from hilum.serving.metrics import Metrics, prepare_shared_metrics
-from hilum.serving.process import forbid_dumps
+from hilum.serving.process import forbid_dumps, keep_freed_memory
 from hilum.serving.settings import ServiceSettings, read_settings
 from hilum.serving.tls import make_context
 
@@ -100,6 +100,7 @@ class _Worker(Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         settings = read_settings()
         forbid_dumps()
+        keep_freed_memory()
         set_up_logs(settings.log_level)
         self._server = DrainingServer(
             self.config, settings
@@ -160,6 +161,7 @@ def run(settings: ServiceSettings) -> None:
     if settings.has_tls:
         make_context(settings)  # refuse here, with a message, rather than in a worker
     forbid_dumps()
+    keep_freed_memory()
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would write down how it is used
     set_up_logs(settings.log_level)
     os.environ.update(settings.to_environment())
