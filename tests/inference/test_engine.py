@@ -91,7 +91,7 @@ def test_an_explanation_is_drawn_only_when_it_may_be_shown(
     cam[..., 1] = 2.5
     kept = engine._network.score
 
-    def lit(films: np.ndarray) -> Any:
+    def lit(films: np.ndarray, **_: Any) -> Any:
         scores = kept(films)
         return type(scores)(scores.logits, scores.embedding, cam)
 

@@ -120,7 +120,8 @@ def _voi(
 ) -> NDArray[np.uint8]:
     """Apply the first VOI LUT or window, PS3.3 C.11.2; without a usable one, a robust window.
 
-    `counts` are the pixels of each value. A window that leaves one grey level of a picture that has more is not usable.
+    `counts` are the pixels of each value. A window that leaves one grey level of a picture that has more is
+    not usable.
     """
     grey: NDArray[np.uint8] | None = None
     if dataset.get("VOILUTSequence"):

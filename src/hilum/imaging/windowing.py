@@ -83,13 +83,24 @@ def _percentiles(values: NDArray[Any], counts: NDArray[np.int64] | None = None) 
         low, high = np.percentile(values, ROBUST_WINDOW_PERCENTILES)
         return float(low), float(high)
     order = np.argsort(values)
-    ordered, upto = values[order], np.cumsum(counts[order])
-    low, high = (_quantile(ordered, upto, share / 100) for share in ROBUST_WINDOW_PERCENTILES)
+    ordered, counts = values[order], counts[order]
+    low, high = (quantile_of(ordered, counts, share / 100) for share in ROBUST_WINDOW_PERCENTILES)
     return low, high
 
 
-def _quantile(ordered: NDArray[Any], upto: NDArray[np.int64], share: float) -> float:
-    """Return what `np.quantile` gives of a picture with `upto` pixels at or below each ordered value."""
+def quantile_of(ordered: NDArray[Any], counts: NDArray[np.int64], share: float) -> float:
+    """Return the quantile, as `np.quantile` gives it, of values that each occur so often.
+
+    Parameters
+    ----------
+    ordered
+        float64 (N,), rising.
+    counts
+        int64 (N,), some above zero.
+    share
+        In [0, 1].
+    """
+    upto = np.cumsum(counts)
     last = int(upto[-1]) - 1
     rank = last * share
     below = int(rank)

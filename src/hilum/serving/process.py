@@ -1,4 +1,4 @@
-"""What a process of the service does with its memory: keeps it for the next film, leaves nothing when it dies."""
+"""What a process of the service does with memory: keeps it for the next film, leaves none when it dies."""
 
 import ctypes
 import resource
