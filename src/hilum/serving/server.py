@@ -1,6 +1,7 @@
 """Runs the application: the port, TLS, the drain at the end. Nothing here knows about films."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -66,6 +67,12 @@ class DrainingServer(uvicorn.Server):
                 self.service.start_draining()
         if not self.started or self._notice_s <= 0:
             self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open everything, and take it off the rounds of the garbage collector: they took 0.1 s each."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def on_tick(self, counter: int) -> bool:
         """Close the port once the notice is over; a worker also ends when its parent did."""
