@@ -3,7 +3,7 @@
 Both compute in float32, so that one bundle gives the same figures on either; both are safe to call from
 several threads at once. A call uses one thread of computing and the caller runs as many calls as there are
 cores: on 2 cores that serves more films a second than two threads on each film. A film that is alone gets
-more threads: on 2 cores its answer takes two thirds of the time.
+more threads: on 2 cores it is scored in two thirds of the time.
 """
 
 import importlib.util
