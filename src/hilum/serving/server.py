@@ -1,6 +1,7 @@
 """Runs the application: the port, TLS, the drain at the end. Nothing here knows about films."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ from hilum.domain.thresholds import MAX_HEADER_S
 from hilum.serving.http_protocol import LimitedProtocol
 from hilum.serving.logs import fields, set_up_logs, where_it_broke
 from hilum.serving.metrics import Metrics, prepare_shared_metrics
-from hilum.serving.process import forbid_dumps
+from hilum.serving.process import forbid_dumps, keep_freed_memory
 from hilum.serving.settings import ServiceSettings, read_settings
 from hilum.serving.tls import LiveCertificate, make_context
 
@@ -66,6 +67,12 @@ class DrainingServer(uvicorn.Server):
         if not self.started or self._notice_s <= 0:
             self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open everything, and take it off the rounds of the garbage collector: they took 0.1 s each."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+
     async def on_tick(self, counter: int) -> bool:
         """Close the port once the notice is over; a worker also ends when its parent did."""
         if os.getppid() != self._parent and multiprocessing.parent_process() is not None:
@@ -96,6 +103,7 @@ class _Worker(Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         settings = read_settings()
         forbid_dumps()
+        keep_freed_memory()
         set_up_logs(settings.log_level)
         self._server = DrainingServer(
             self.config, settings
@@ -156,6 +164,7 @@ def run(settings: ServiceSettings) -> None:
     if settings.has_tls:
         make_context(settings)  # refuse here, with a message, rather than in a worker
     forbid_dumps()
+    keep_freed_memory()
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would write down how it is used
     set_up_logs(settings.log_level)
     os.environ.update(settings.to_environment())
