@@ -91,9 +91,18 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    inputs: EvaluationInput, *, resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
+    inputs: EvaluationInput,
+    *,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = 0,
+    temperature: Temperature | None = None,
 ) -> Evaluation:
     """Evaluate scored films: fit on validation, measure on the split under test.
+
+    Parameters
+    ----------
+    temperature
+        Taken instead of one fitted on validation, on which cut-offs and promises are fitted all the same.
 
     Raises
     ------
@@ -103,7 +112,7 @@ def evaluate_predictions(
     """
     films = read_scored_films(inputs.predictions)
     validation, shared_patients = _read_validation(inputs)
-    temperature = _fit_temperature(validation)
+    temperature = temperature or _fit_temperature(validation)
     raw, probabilities = scale(films.logits, 1.0), scale(films.logits, temperature.value)
     known = (films.labels, probabilities, films.patients)
     calibrated = calibrate(*known, resamples=resamples, seed=seed)

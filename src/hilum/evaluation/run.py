@@ -14,6 +14,7 @@ from hilum import __version__
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest
 from hilum.domain.findings import CLASS_NAMES
+from hilum.evaluation.calibration import Temperature
 from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
 from hilum.evaluation.predictions import ScoredSplit, score_split
@@ -41,8 +42,9 @@ def run_evaluation(
     *,
     split: str,
     attention: Attention,
+    temperature: Temperature | None = None,
 ) -> EvaluationResult:
-    """Evaluate a model on one split; temperature and cut-offs are fitted on the validation split alone.
+    """Evaluate a model on one split; temperature and cut-offs are fitted on validation alone.
 
     Writes predictions.parquet, reference_profile.json, evaluation.json, evaluation.html and figures/ into
     `out`.
@@ -53,6 +55,8 @@ def run_evaluation(
         Of the model, printed on the page.
     attention
         Sums up where the model looks, for the page.
+    temperature
+        Of a model that has one already; fitted on validation when not given.
 
     Raises
     ------
@@ -90,6 +94,7 @@ def run_evaluation(
             history=scorer.history,
         ),
         seed=scorer.config.reproducibility.seed,
+        temperature=temperature,
     )
     out.mkdir(parents=True, exist_ok=True)
     _write_predictions(out / "predictions.parquet", validation, tested)
