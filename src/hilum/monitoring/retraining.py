@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from hilum.domain.errors import InputError
 from hilum.domain.thresholds import JOURNAL_MAX_TEXT
 from hilum.journal.clock import format_utc
+from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.record import Event
 from hilum.journal.tables import RetrainingRow
@@ -111,6 +112,10 @@ class Retraining:
         query = select(_TABLE).order_by(RetrainingRow.opened_at.desc(), RetrainingRow.id).limit(limit)
         with self._journal.storage.read() as connection:
             return [Decision.from_row(row) for row in connection.execute(query).mappings()]
+
+    def labels(self) -> dict[str, str]:
+        """Return the newest reader's label by request id."""
+        return FeedbackStore(self._journal.storage).labels()
 
     def begin(self, decision_id: str, *, by: str, why: str) -> Decision:
         """Note that a candidate is being built; what an earlier attempt found is dropped.
