@@ -895,3 +895,11 @@ ESCALATE_LEAD_S: Final = 60 * 60
 
 MIN_GROUP_FILMS: Final = 5
 """Films below which a day's counts do not outlive the records that they were made of. RELIABILITY N."""
+
+# --- Recalibration -----------------------------------------------------------------------------------------
+
+RECALIBRATION_FOLDS: Final = 5
+"""Parts of the labelled answers of which each is scored by a temperature of the others. Ours."""
+
+RECORDED_PROBABILITY_STEP: Final = 1e-6
+"""Rounding of the probabilities in the journal: six digits; one recorded as 0 is taken for half of it. Ours."""

@@ -14,8 +14,7 @@ from hilum import __version__
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest
 from hilum.domain.findings import CLASS_NAMES
-from hilum.evaluation.calibration import Temperature
-from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
+from hilum.evaluation.evaluate import Evaluation, GivenAnswers, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
 from hilum.evaluation.predictions import ScoredSplit, score_split
 from hilum.evaluation.reference_profile import REFERENCE_FILE, profile_films
@@ -42,7 +41,7 @@ def run_evaluation(
     *,
     split: str,
     attention: Attention,
-    temperature: Temperature | None = None,
+    given: GivenAnswers | None = None,
 ) -> EvaluationResult:
     """Evaluate a model on one split; temperature and cut-offs are fitted on validation alone.
 
@@ -55,8 +54,8 @@ def run_evaluation(
         Of the model, printed on the page.
     attention
         Sums up where the model looks, for the page.
-    temperature
-        Of a model that has one already; fitted on validation when not given.
+    given
+        What a released model answers by; fitted on validation when not given.
 
     Raises
     ------
@@ -94,7 +93,7 @@ def run_evaluation(
             history=scorer.history,
         ),
         seed=scorer.config.reproducibility.seed,
-        temperature=temperature,
+        given=given,
     )
     out.mkdir(parents=True, exist_ok=True)
     _write_predictions(out / "predictions.parquet", validation, tested)

@@ -1,9 +1,9 @@
 """A candidate for production, as a table of contents: combine, train, measure both models, guard, release.
 
 Both models are measured on the same films: the old data's test films, and the new films that neither was
-trained on. The one in production is measured as it is in use, with its own temperature. Everything lies in
-one folder by what it was made of, so what was interrupted goes on, and other data or settings start afresh.
-Knows nothing of decisions and promotes nothing.
+trained on. The one in production is measured as it is in use, with its own temperature and promises.
+Everything lies in one folder by what it was made of, so what was interrupted goes on, and other data or
+settings start afresh. Knows nothing of decisions and promotes nothing.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ from hilum.data.manifest import manifest_digest
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.calibration import Temperature
+from hilum.evaluation.evaluate import GivenAnswers
+from hilum.evaluation.promises import GivenPromises
 from hilum.evaluation.run import run_evaluation
 from hilum.explain.attention_summary import summarize_attention
 from hilum.model.checkpoint import read_checkpoint, state_sha256
@@ -179,18 +181,20 @@ def _measure(
     *,
     split: str,
     name: str = "candidate",
-    temperature: Temperature | None = None,
+    given: GivenAnswers | None = None,
 ) -> Path:
-    run_evaluation(
-        scorer, name, table, out, split=split, attention=summarize_attention, temperature=temperature
-    )
+    run_evaluation(scorer, name, table, out, split=split, attention=summarize_attention, given=given)
     return out
 
 
 def _measure_current(current: Bundle | None, table: Path, out: Path, *, split: str) -> Path:
     assert current is not None
-    own = Temperature(current.temperature, films=0, reason="that of the bundle, as it is in use")
-    return _measure(load_scorer(current), table, out, split=split, name=current.name, temperature=own)
+    record = current.facts.get("referral")
+    own = GivenAnswers(
+        Temperature(current.temperature, films=0, reason="that of the bundle, as it is in use"),
+        GivenPromises.from_record(record) if record else None,
+    )
+    return _measure(load_scorer(current), table, out, split=split, name=current.name, given=own)
 
 
 def _find_released(store: ModelStore, weights_sha256: str, current: Bundle | None) -> Bundle | None:

@@ -25,6 +25,10 @@ HEADLINE_FIGURES: dict[str, tuple[str, ...]] = {
 """Figures that a changelog tells, by their place in an evaluation."""
 
 
+LATER = ", measured again"
+"""Ends the label of an evaluation that was made after the release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A measured value in its interval; without one both bounds are None."""
@@ -106,7 +110,7 @@ def add_later_figures(current: MeasuredModel, candidate: Bundle) -> MeasuredMode
         return current
     files = frozenset(path.name for path in candidate.folder.iterdir())
     later = {
-        f"{label}, measured again": _read_evaluation(candidate, files, f"{AGAINST_PREFIX}{label}.json")
+        f"{label}{LATER}": _read_evaluation(candidate, files, f"{AGAINST_PREFIX}{label}.json")
         for label in list_rows(told, "evaluations")
     }
     return MeasuredModel(current.name, current.facts, {**current.evaluations, **later}, current.files)
