@@ -902,4 +902,4 @@ RECALIBRATION_FOLDS: Final = 5
 """Parts of the labelled answers of which each is scored by a temperature of the others. Ours."""
 
 RECORDED_PROBABILITY_STEP: Final = 1e-6
-"""Rounding of the probabilities in the journal: six digits; one recorded as 0 is taken for half of it. Ours."""
+"""Rounding of probabilities in the journal: six digits; one recorded as 0 is taken for half of it. Ours."""
