@@ -24,6 +24,9 @@ SETTINGS = (
     "training.epochs=6",
     "loss.label_smoothing=0",
     "augmentation.horizontal_flip=false",
+    "data.train_share=0.6",
+    "data.val_share=0.1",
+    "data.test_share=0.3",
 )
 DOUBTFUL_SHARE = 0.08  # normal films that look sick: without an error there is no interval to resample
 

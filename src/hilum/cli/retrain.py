@@ -8,7 +8,7 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,14 +184,20 @@ def _build(
     from dataclasses import asdict
     from datetime import date
 
-    from hilum.domain.errors import HilumError
+    from hilum.domain.errors import HilumError, RunFolderBusy
     from hilum.registry.candidate import build_candidate
     from hilum.registry.lock import hold_lock
 
     data, new, out = paths
     folder = out / decision.id[:_SHORT]
     folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder, wait_s=0):
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold_lock(folder, wait_s=0))
+        except RunFolderBusy as error:
+            raise RunFolderBusy(
+                f"{folder}: another process builds for this decision; wait for it."
+            ) from error
         decision = retraining.begin(decision.id, by=by, why="hilum retrain")
         try:
             new = _label_from_journal(retraining, new, folder)
