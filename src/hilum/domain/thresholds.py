@@ -907,7 +907,15 @@ MIN_GROUP_FILMS: Final = 5
 
 JOURNAL_STRUCTURE_FAULTS: Final = 100
 """Faults of its file that a check of the journal collects before it stops; it names the first. Ours."""
+
 # --- Speed of the service ------------------------------------------------------------------------
 
 KEPT_FREE_BYTES: Final = 128 * 1024 * 1024
 """Freed memory that a process of the service keeps for its next films. Ours: two full batches on the way."""
+# --- Recalibration -----------------------------------------------------------------------------------------
+
+RECALIBRATION_FOLDS: Final = 5
+"""Parts of the labelled answers of which each is scored by a temperature of the others. Ours."""
+
+RECORDED_PROBABILITY_STEP: Final = 1e-6
+"""Rounding of probabilities in the journal: six digits; one recorded as 0 is taken for half of it. Ours."""
