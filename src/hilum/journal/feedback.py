@@ -139,7 +139,7 @@ class FeedbackStore:
             )
 
     def review(self, feedback_id: str, label: str, reviewer: str) -> str:
-        """End the wait of a report, and of others about the same answer, with the label that a reviewer gives.
+        """End the wait of a report, and of others on the same answer, with the label that a reviewer gives.
 
         Parameters
         ----------
