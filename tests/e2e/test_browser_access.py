@@ -106,7 +106,7 @@ def open_view(room: ReadingRoom, view: str) -> None:
         room.page.locator("#alerts .evidence").wait_for()
         for button in room.page.get_by_role("button", name="Details of").all()[:2]:
             button.click()
-        for summary in room.page.locator("main summary").all():
+        for summary in room.page.locator(".view-monitoring summary").all():
             summary.click()
     if view == "review":
         room.page.locator(".case").nth(2).wait_for()

@@ -86,7 +86,7 @@ function makeForm(one, classes, onDecide) {
       : null
   );
   const follows = () => (label.value === said ? "rejects" : "confirms");
-  const button = make("button", { type: "submit", text: "Record the review" });
+  const button = make("button", { type: "submit", text: "Record the review", "aria-describedby": `case-${one.feedback_id}` });
   label.addEventListener("change", () => {
     if (said === null || !label.value) return;
     meaning.textContent = follows() === "confirms" ? `The answer was wrong: the report is confirmed, ${label.value} is the label from now on.` : "The answer was right: the report is rejected.";
