@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import ReadingRoom, upload
 
 VIEWS = {
-    "clin": [],  # one view needs no navigation
-    "audi": [],
-    "admi": ["Films", "Audit trail", "Model versions", "Keys", "Lockdown"],
+    "clin": ["Films", "Review"],
+    "audi": ["Audit trail", "Monitoring"],
+    "admi": ["Films", "Review", "Audit trail", "Monitoring", "Model versions", "Keys", "Lockdown"],
 }
 LATEST = "tf_efficientnet_lite0_v1.0.0_20261124"
 BEFORE = "tf_efficientnet_lite0_v0.2.0_20261123"

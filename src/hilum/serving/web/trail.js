@@ -5,6 +5,7 @@ import { counted, percent, short, utc } from "./format.js";
 
 const PAGE_RECORDS = 50;
 const NEWEST = Number.MAX_SAFE_INTEGER;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * @param {import("./session.js").Session} session
@@ -19,13 +20,16 @@ export function showTrail({ api }, place) {
   let starts = [NEWEST];
   /** @type {number | null} */
   let next = null;
+  let loads = 0;
 
   const load = async () => {
+    const own = (loads += 1);
     const start = /** @type {number} */ (starts.at(-1));
     say(part("trail-error"), null);
     try {
       const query = { [way]: start, limit: PAGE_RECORDS, ...(request && { request_id: request }) };
       const { records, ...following } = await api.get("audit", query);
+      if (own !== loads) return; // a later question is under way
       next = records.length ? following[`next_${way}`] : null;
       part("trail-rows").replaceChildren(...records.map((/** @type {import("./types.js").AuditRecord} */ one) => makeRow(one, showRequest)));
       const which = records.length ? `: ${records[0].seq} to ${records.at(-1).seq}` : "";
@@ -62,6 +66,7 @@ export function showTrail({ api }, place) {
     void load();
   });
   part("verify").addEventListener("click", () => void verify(api, part("verify"), part("verdict")));
+  place.addEventListener("detail", (/** @type {any} */ { detail: id }) => UUID.test(id) && showRequest(id));
   void load();
 }
 
