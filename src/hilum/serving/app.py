@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from hilum.inference.engine import Engine
 
 _PARAMETERS = (
-    "after", "before", "limit", "request_id", "film", "key_id", "idempotency-key", "days", "open_only", "alert_id",
-    "feedback_id",
+    "after", "before", "limit", "request_id", "film", "key_id", "idempotency-key", "days", "open_only",
+    "alert_id", "feedback_id",
 )  # fmt: skip
 FIELD_NAMES = frozenset(_PARAMETERS) | {
     name for kind in Incoming.__subclasses__() for name in kind.model_fields
