@@ -45,6 +45,7 @@ def test_a_bundle_holds_everything_and_nothing_that_runs(tiny_bundle: Path):
         "card.md",
         "evaluation-test.json",
         "model.onnx",
+        "reference_profile.json",
         "selftest.safetensors",
         "weights.safetensors",
     ]

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hilum.domain.errors import (
     CheckpointError,
     EngineFailed,
@@ -141,6 +143,7 @@ class FakeEngine:
             digest[::-1],
             ImageFacts("PNG", 512, 512, 8, "L", max(len(data), 1)),
             {"mean_grey": 100.0, "deviation_grey": 40.0},
+            np.zeros(4, np.float32),
             1.5,
             _explain() if explain else None,
             draw_png() if film else None,

@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from hilum.cli import audit_log, data, experiment, operate, registry, serve, site, trust
+from hilum.cli import audit_log, data, experiment, monitor, operate, registry, serve, site, trust
 from hilum.domain.errors import ConfigError, HilumError
 from hilum.domain.notice import NOTICE
 
@@ -33,7 +33,7 @@ for _group in (data, experiment, trust, site, operate, registry, serve):
     for _command in _group.COMMANDS:
         _name, _function = _command if isinstance(_command, tuple) else (None, _command)
         app.command(_name)(_function)
-for _name, _commands in {**serve.GROUPS, "audit-log": audit_log.APP}.items():
+for _name, _commands in {**serve.GROUPS, "audit-log": audit_log.APP, "monitor": monitor.APP}.items():
     app.add_typer(_commands, name=_name)
 
 

@@ -837,6 +837,9 @@ VOLUME_ALPHA: Final = 1e-4
 VOLUME_HISTORY_DAYS: Final = 28
 """Days that a day's volume is compared with. Ours: four weeks, so that each day of the week is in it."""
 
+VOLUME_LEAST_DAYS: Final = 21
+"""Days of history below which no volume is called unusual. Ours: each day of the week three times."""
+
 DRIFT_WINDOW_DAYS: Final = 30
 """Days that a window reaches back at most to find enough films. Ours."""
 
@@ -892,6 +895,10 @@ ESCALATE_ENGINEER_S: Final = 15 * 60
 
 ESCALATE_LEAD_S: Final = 60 * 60
 """Seconds after which it goes on from the team lead. Report 9.4: 1 hour."""
+
+MIN_BASELINE_FILMS: Final = 400
+"""Films that a site's own baseline is made of at least. Ours: with fewer, a PSI of 0.2 over ten cells takes
+more than 300 films to tell from chance."""
 
 MIN_GROUP_FILMS: Final = 5
 """Films below which a day's counts do not outlive the records that they were made of. RELIABILITY N."""

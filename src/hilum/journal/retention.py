@@ -10,6 +10,7 @@ A clock that jumps ahead would make everything due at once. So a run that would 
 the records is refused until someone confirms it. A legal hold (`hilum.journal.switches`) stops everything.
 """
 
+import json
 import logging
 import time
 import uuid
@@ -26,6 +27,7 @@ from hilum.domain.thresholds import (
     JOURNAL_MAX_RETENTION_SHARE,
     JOURNAL_PURGE_DAYS,
     JOURNAL_RETENTION_BATCH,
+    MIN_GROUP_FILMS,
 )
 from hilum.journal.chain import sign_head
 from hilum.journal.clock import format_utc
@@ -33,12 +35,13 @@ from hilum.journal.journal import Journal
 from hilum.journal.record import RETENTION, Event
 from hilum.journal.storage import Storage
 from hilum.journal.switches import read_switch
-from hilum.journal.tables import FeedbackRow, JournalRow, PurgedSegment
+from hilum.journal.tables import FeedbackRow, JournalRow, MonitorCountRow, PurgedSegment
 from hilum.journal.writer import append_events
 
 _LOG = logging.getLogger(__name__)
 _PERSONAL = or_(JournalRow.user_commitment.is_not(None), JournalRow.ip_commitment.is_not(None))
 _SCRUB_TRIES = 20
+_DAY = 10  # characters of a moment
 _SCRUB_PAUSE_S = 0.05
 _BETWEEN_BATCHES_S = 0.01  # appends get their turn
 
@@ -100,6 +103,7 @@ def run_retention(journal: Journal, now: datetime, *, confirmed: bool = False) -
     purged = _repeat(lambda: _purge(journal, purge_through, now))
     anonymised = _repeat(lambda: _anonymise(journal, anonymise_through))
     _anonymise_feedback(journal.storage, anonymise_before)
+    _thin_counts(journal.storage, purge_before)
     outcome = RetentionOutcome(
         anonymised=anonymised,
         purged=purged,
@@ -184,6 +188,28 @@ def _anonymise_feedback(storage: Storage, before: str) -> None:
     due = (FeedbackRow.created_at <= before) & FeedbackRow.user_id.is_not(None)
     with storage.write() as connection:
         connection.execute(update(FeedbackRow).where(due).values(user_id=None))
+
+
+def _thin_counts(storage: Storage, before: str) -> None:
+    """Of counts whose records are gone keep those of days, and of them no group that may be one person."""
+    day = before[:_DAY]
+    old = select(MonitorCountRow.period, MonitorCountRow.model_version, MonitorCountRow.name,
+                 MonitorCountRow.counts).where(MonitorCountRow.period < day)  # fmt: skip
+    with storage.write() as connection:
+        connection.execute(
+            delete(MonitorCountRow).where(
+                MonitorCountRow.period < day, func.length(MonitorCountRow.period) > _DAY
+            )
+        )
+        for row in connection.execute(old).all():
+            if sum(json.loads(row.counts)) < MIN_GROUP_FILMS:
+                connection.execute(
+                    delete(MonitorCountRow).where(
+                        MonitorCountRow.period == row.period,
+                        MonitorCountRow.model_version == row.model_version,
+                        MonitorCountRow.name == row.name,
+                    )
+                )
 
 
 def _scrub(storage: Storage) -> bool:

@@ -136,7 +136,7 @@ def embedding_drift(
         judge_below(found.p, None, EMBEDDING_ALPHA), len(newest), EMBEDDING_WINDOW_FILMS, since, until,
         f"{what}: p {found.p:.2g} against {EMBEDDING_ALPHA:g} that the newest {len(newest)} films are like"
         f" the reference (MMD2 {found.mmd2:.4f}).",
-        {"mmd2": found.mmd2, "permutations": found.permutations},
+        {"mmd2": found.mmd2, "permutations": found.permutations}, is_floor=True,
     )  # fmt: skip
 
 

@@ -188,7 +188,7 @@ def _newest_films(connection: Connection, model_version: str, now: datetime) -> 
         if coordinates is not None and row.prediction in CLASS_NAMES:
             found.append((row.timestamp[:10], CLASS_NAMES.index(row.prediction), coordinates))
     return _NewestFilms(
-        np.array([one for _, _, one in found], np.float32).reshape(len(found), -1),
+        np.stack([one for _, _, one in found]) if found else np.empty((0, 0), np.float32),
         np.array([call for _, call, _ in found], np.int64),
         found[-1][0] if found else f"{now:%Y-%m-%d}",
     )

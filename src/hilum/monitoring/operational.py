@@ -1,13 +1,15 @@
 """Whether the service does its work: latency, failed answers, and how many films come.
 
-The volume of a day is held against the same days of the week before it, and else against all days: a count is
-unusual when a negative binomial with their mean and variance gives one as far out at less than VOLUME_ALPHA.
+The volume of a day is held against the same days of the week before it: a count is unusual when a negative
+binomial with their mean, and with the spread of all days of the week, gives one as far out at less than
+VOLUME_ALPHA.
 """
 
 from datetime import datetime, timedelta
 
 import numpy as np
-from scipy.stats import nbinom, poisson
+from numpy.typing import NDArray
+from scipy.stats import nbinom
 
 from hilum.domain.thresholds import (
     MAX_LATENCY_P95_MS,
@@ -15,6 +17,7 @@ from hilum.domain.thresholds import (
     MIN_SHARE_FILMS,
     VOLUME_ALPHA,
     VOLUME_HISTORY_DAYS,
+    VOLUME_LEAST_DAYS,
 )
 from hilum.evaluation.histogram import quantile_of
 from hilum.evaluation.inputs import IntArray
@@ -24,7 +27,6 @@ from hilum.monitoring.signal import Group, Signal, judge_above, judge_below, too
 from hilum.monitoring.windows import DailyCounts
 
 _TAIL = 0.95
-_LEAST_DAYS = 7
 _WEEK = 7
 
 
@@ -78,47 +80,41 @@ def volume(daily: DailyCounts) -> Signal:
     history = [_films_of(daily, _day(daily, back)) for back in range(2, VOLUME_HISTORY_DAYS + 2)]
     first = next((place for place in reversed(range(len(history))) if history[place]), -1)
     history = history[: first + 1]  # the service did not run before its first film
-    if len(history) < _LEAST_DAYS:
+    if len(history) < VOLUME_LEAST_DAYS:
         return too_few(
-            "volume", Group.OPERATION, VOLUME_ALPHA, films=len(history), needed=_LEAST_DAYS,
+            "volume", Group.OPERATION, VOLUME_ALPHA, films=len(history), needed=VOLUME_LEAST_DAYS,
             since=_day(daily, len(history) + 1), until=daily.today, what="volume (in days)",
         )  # fmt: skip
+    usual = [np.array(history[place::_WEEK], np.float64) for place in range(_WEEK)]  # by day of the week
+    spread = _overdispersion(usual)
     candidates = []
     for back, is_over in ((1, True), (0, False)):
-        alike = [count for place, count in enumerate(history) if (place + 2 - back) % _WEEK == 0]
-        usual = alike if len(alike) > 2 and _differ_by_weekday(history) else history  # noqa: PLR2004
-        count = _films_of(daily, _day(daily, back))
-        p = _tail(count, usual, both=is_over)
-        candidates.append((p, count, float(np.mean(usual)), _day(daily, back)))
-    p, count, usual_mean, day = min(candidates)
+        alike = usual[(back - 2) % _WEEK]
+        count, mean = _films_of(daily, _day(daily, back)), float(alike.mean())
+        candidates.append((_tail(count, mean, spread, len(alike), both=is_over), count, mean, back))
+    p, count, mean, back = min(candidates)
+    day = _day(daily, back)
     return Signal(
         "volume", Group.OPERATION, p, None, None, VOLUME_ALPHA, judge_below(p, None, VOLUME_ALPHA),
         count, 0, day, day,
-        f"films on {day}: {count}, usually about {usual_mean:.0f} (p {p:.2g}).",
-        {"films": count, "usual": usual_mean},
+        f"films on {day}: {count}, on such days usually about {mean:.0f} (p {p:.2g}).",
+        {"films": count, "usual": mean}, is_floor=True,
     )  # fmt: skip
 
 
-def _differ_by_weekday(history: list[int]) -> bool:
-    """Return whether the days of the week explain most of the variance."""
-    values = np.array(history, np.float64)
-    means = np.array([values[place::_WEEK].mean() for place in range(_WEEK)])
-    explained = means[np.arange(len(values)) % _WEEK]
-    spread = float(values.var())
-    return spread > 0 and float(((values - explained) ** 2).mean()) < spread / 2
+def _overdispersion(usual: list[NDArray[np.float64]]) -> float:
+    """Return by how much days of the week vary more than Poisson counts, at least 1; all days pooled."""
+    squared = sum(float(((days - days.mean()) ** 2).sum()) / max(float(days.mean()), 0.5) for days in usual)
+    return max(1.0, squared / max(sum(len(days) - 1 for days in usual), 1))
 
 
-def _tail(count: int, usual: list[int], *, both: bool) -> float:
-    """Return the chance of a count as far out, by a negative binomial as wide as the history."""
-    mean = max(float(np.mean(usual)), 0.5)
-    # a mean of few days is itself uncertain, and a variance of few days may come out small
-    variance = max(float(np.var(usual, ddof=1)), mean) * (1 + 1 / len(usual)) * (1 + 2 / len(usual))
-    if variance <= mean * 1.001:
-        above, below = float(poisson.sf(count - 1, mean)), float(poisson.cdf(count, mean))
-    else:
-        size = mean * mean / (variance - mean)
-        chance = size / (size + mean)
-        above, below = float(nbinom.sf(count - 1, size, chance)), float(nbinom.cdf(count, size, chance))
+def _tail(count: int, mean: float, spread: float, days: int, *, both: bool) -> float:
+    """Return the chance of a count as far out: negative binomial, wider for a mean of so few days."""
+    mean = max(mean, 0.5)
+    variance = max(spread * mean * (1 + 1 / days), mean * 1.001)
+    size = mean * mean / (variance - mean)
+    chance = size / (size + mean)
+    above, below = float(nbinom.sf(count - 1, size, chance)), float(nbinom.cdf(count, size, chance))
     return min(1.0, 2 * min(above, below)) if both else above
 
 

@@ -55,7 +55,7 @@ def mean_confidence(daily: DailyCounts) -> Signal:
         judge_below(mean, float(mean + half), MIN_MEAN_CONFIDENCE), films, MIN_SHARE_FILMS, window.since,
         window.until,
         f"mean confidence: {mean:.2f} of {films} films since {window.since}, at least"
-        f" {MIN_MEAN_CONFIDENCE:g}.",
+        f" {MIN_MEAN_CONFIDENCE:g}.", is_floor=True,
     )  # fmt: skip
 
 

@@ -57,6 +57,8 @@ class Signal:
         What it says, in words, with its figures.
     detail
         Numbers behind it, JSON values.
+    is_floor
+        Whether it is over below its threshold, and not above it.
     """
 
     name: str
@@ -72,6 +74,19 @@ class Signal:
     until: str
     sentence: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    is_floor: bool = False
+
+    @property
+    def bound(self) -> float | None:
+        """The end of the interval that must pass the threshold for the signal to be over; None if not judged.
+
+        Whether that is the lower or the upper one follows from the side on which the threshold lies: of a
+        signal that must not rise the lower end counts.
+        """
+        if self.value is None or self.state in {State.NOT_ENOUGH, State.NOT_JUDGED}:
+            return None
+        end = self.high if self.is_floor else self.low
+        return self.value if end is None else end
 
     @property
     def kind(self) -> str:

@@ -84,6 +84,30 @@ class Metrics:
             multiprocess_mode="livemin",
         )  # fmt: skip
 
+        self._make_signals(registry)
+
+    def _make_signals(self, registry: CollectorRegistry) -> None:
+        """Make what `hilum.serving.watcher` tells: of several workers the one that looked last."""
+
+        def gauge(name: str, what: str, *labels: str) -> Gauge:
+            return Gauge(name, what, labels, registry=registry, multiprocess_mode="mostrecent")
+
+        self.signal_value = gauge(
+            "hilum_signal_value", "A signal of monitoring; NaN if not judged.", "signal"
+        )
+        self.signal_bound = gauge(
+            "hilum_signal_bound", "The end of its interval that must pass the threshold.", "signal"
+        )
+        self.signal_films = gauge("hilum_signal_films", "Films that it rests on.", "signal")
+        self.alerts_open = gauge("hilum_alerts_open", "Open alerts.", "alert")
+        self.alert_acknowledged = gauge(
+            "hilum_alert_acknowledged", "1 while somebody takes care of every open one.", "alert"
+        )
+        self.looked = gauge("hilum_monitor_looked_timestamp_seconds", "When the signals were looked at.")
+        self.review_waiting = gauge("hilum_review_waiting", "Reported misdiagnoses that wait for a reader.")
+        self.retraining_open = gauge("hilum_retraining_open", "Decisions about retraining that are open.")
+        self.disk_free = gauge("hilum_disk_free_share", "Free share of the disk of the journal.")
+
     def expose(self) -> bytes:
         """Return the text that Prometheus reads, of all workers where there are several."""
         return generate_latest(self._all())

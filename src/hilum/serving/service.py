@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from hilum.domain.errors import ConfigError, HilumError, JournalUnavailable
-from hilum.domain.thresholds import SWITCH_POLL_S
+from hilum.domain.thresholds import MONITOR_PERIOD_S, SWITCH_POLL_S
 from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
@@ -39,6 +39,7 @@ from hilum.serving.settings import ServiceSettings
 from hilum.serving.tls import certificate_seconds_left
 from hilum.serving.tokens import TokenVerifier
 from hilum.serving.watch import Watch
+from hilum.serving.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -128,14 +129,19 @@ class Service:
         self._look_at_switches()
         self.models.open()
         self._look_at_models()
+        self.watcher = Watcher(self.journal, self.models, self.metrics, data=self.settings.data)
+        self._slow_watch = Watch([self.watcher.look], every_s=MONITOR_PERIOD_S)
         if self.settings.metrics_port is not None and self.settings.workers == 1:
             self.metrics.listen(self.settings.metrics_port)
         self._watch.start()
+        self._slow_watch.start()
 
     def close(self) -> None:
         """End everything; answers under way are complete by now. Blocking."""
         self.is_draining = True
         self._watch.stop()
+        if hasattr(self, "_slow_watch"):
+            self._slow_watch.stop()
         self.models.close()
         for pool in (self._gate, self._films, self._alerts, self._records):
             pool.shutdown()

@@ -1,4 +1,4 @@
-"""A thread that looks after things every half second: the alias, the lockdown, a journal that failed."""
+"""A thread that looks after things again and again: alias, lockdown, a failed journal, signals."""
 
 import logging
 import threading
