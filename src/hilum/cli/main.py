@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from hilum.cli import audit_log, data, experiment, monitor, operate, registry, serve, site, trust
+from hilum.cli import audit_log, data, drill, experiment, monitor, operate, registry, serve, site, trust
 from hilum.domain.errors import ConfigError, HilumError
 from hilum.domain.notice import NOTICE
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (data, experiment, trust, site, operate, registry, serve):
+for _group in (data, drill, experiment, trust, site, operate, registry, serve):
     for _command in _group.COMMANDS:
         _name, _function = _command if isinstance(_command, tuple) else (None, _command)
         app.command(_name)(_function)

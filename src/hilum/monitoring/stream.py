@@ -41,9 +41,10 @@ class SteppedClock:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilm:
-    """What a journal holds of one film: an answer, or the code with which the gate refused it.
+    """What a journal holds of one film: an answer, or the code with which it was refused.
 
-    `label` is its true class; `facts` as `hilum.serving.answers.to_outcome` writes them.
+    `label` is its true class; `facts` as `hilum.monitoring.film_facts` makes them. `status` is that of a
+    refusal.
     """
 
     label: str
@@ -52,6 +53,7 @@ class StreamFilm:
     confidence: float | None = None
     inference_time_ms: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    status: int = _UNPROCESSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Stream:
 
     def _to_event(self, film: StreamFilm, request_id: str) -> Event:
         if film.refusal is not None:
-            return Event("predict", request_id, _ENDPOINT, None, None, _UNPROCESSABLE, code=film.refusal)
+            return Event("predict", request_id, _ENDPOINT, None, None, film.status, code=film.refusal)
         assert film.prediction in CLASS_NAMES
         return Event(
             "predict", request_id, _ENDPOINT, None, None, _OK, prediction=film.prediction,
