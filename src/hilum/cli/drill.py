@@ -81,7 +81,8 @@ def _open_pool(bundle: Path, engine: "Engine", data: Path | None) -> "FilmPool":
 def render(record: dict[str, Any]) -> str:
     """Return the table for a terminal."""
     lines = [
-        f"{record['films']}; {record['films_per_day']:g} films a working day, {record['repeats']} times each.",
+        f"{record['films']}; {record['films_per_day']:g} films a working day, {record['repeats']} times"
+        " each.",
         "",
         f"{'fault':20} {'detected':>8} {'days':>5} {'films':>6}  {'cause':28} alerts, first ones first",
     ]
@@ -104,9 +105,9 @@ def render(record: dict[str, Any]) -> str:
     if alarms["years"]:
         lines += [
             "",
-            f"Fault-free: {alarms['alarms']} alarms in {alarms['years']} simulated years, {alarms['per_year']:.1f} a"
-            f" year (95 %: {alarms['low']:.1f} to {alarms['high']:.1f}); at most {alarms['required']:g} are"
-            " bearable.",
+            f"Fault-free: {alarms['alarms']} alarms in {alarms['years']} simulated years,"
+            f" {alarms['per_year']:.1f} a year (95 %: {alarms['low']:.1f} to {alarms['high']:.1f});"
+            f" at most {alarms['required']:g} are bearable.",
             *(f"  {one['name']}: {one['sentence']}" for one in alarms["which"]),
         ]
     return "\n".join(lines)

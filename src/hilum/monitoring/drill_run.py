@@ -1,4 +1,4 @@
-"""Every drill, several times each, and fault-free years: what is detected, how late, and how often for nothing.
+"""Every drill, several times each, and fault-free years: what is detected, how late, what is missed.
 
 A finished drill is a file in the output folder, and is not played again when the same films, model, days and
 seed are asked for; drills.json, written last, holds them all. Nothing that was not detected is left out.
@@ -65,6 +65,7 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
     digest = _identify(pool, plan)
     faults = []
     with tqdm(desc="drilling", total=_count_days(plan), unit="day", disable=None, leave=False) as bar:
+        play = _Player(pool, plan, out, digest, bar.update)
         for name in plan.faults:
             fault = FAULTS[name]
             reason = _why_not(fault, pool)
@@ -75,12 +76,12 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
             played = []
             for repeat in range(plan.repeats):
                 bar.set_postfix_str(name)
-                played.append(_play(pool, plan, out, digest, name, plan.seed + repeat, bar.update))
+                played.append(play(name, plan.seed + repeat))
             faults.append({"fault": name, **judge_fault(fault, played)})
         years = []
         for year in range(plan.years):
             bar.set_postfix_str("fault-free")
-            years.append(_play(pool, plan, out, digest, None, plan.seed + year, bar.update))
+            years.append(play(None, plan.seed + year))
     record = {
         "version": _VERSION,
         "films": pool.made_of,
@@ -140,7 +141,7 @@ def _judge_one(fault: Fault, played: Record) -> Record:
 
 
 def count_false_alarms(years: Sequence[Record], faults: Sequence[Record]) -> Record:
-    """Return false alarms a year, of fault-free years and of the days before faults, with a Poisson interval."""
+    """Return false alarms a year with a Poisson interval, and those of the days before faults."""
     alarms = [alarm for year in years for alarm in year["opened"]]
     simulated = len(years)
     low, high = poisson_interval(len(alarms))
@@ -175,24 +176,31 @@ def _why_not(fault: Fault, pool: FilmPool) -> str:
     return ""
 
 
-def _play(
-    pool: FilmPool, plan: DrillPlan, out: Path, digest: str, name: str | None, seed: int,
-    advance: Callable[[int], object],
-) -> Record:  # fmt: skip
-    days, warm_up = (plan.days, DRILL_WARM_UP_DAYS) if name else (_YEAR, 0)
-    file = out / _FOLDER / f"{name or 'fault-free'}-{seed}.json"
-    if file.is_file():
-        known: Record = json.loads(file.read_text(encoding="utf-8"))
-        if known["digest"] == digest:
-            advance(days + warm_up)
-            return known
-    outcome = run_drill(
-        pool, FAULTS[name] if name else None, seed=seed, days=days, per_day=plan.per_day,
-        warm_up_days=warm_up, progress=lambda: advance(1),
-    )  # fmt: skip
-    record = {"digest": digest, **_to_record(outcome)}
-    _write(file, record)
-    return record
+@dataclass(frozen=True, slots=True)
+class _Player:
+    """Plays one drill, or reads what it showed when it is finished already."""
+
+    pool: FilmPool
+    plan: DrillPlan
+    out: Path
+    digest: str
+    advance: Callable[[int], object]
+
+    def __call__(self, name: str | None, seed: int) -> Record:
+        days, warm_up = (self.plan.days, DRILL_WARM_UP_DAYS) if name else (_YEAR, 0)
+        file = self.out / _FOLDER / f"{name or 'fault-free'}-{seed}.json"
+        if file.is_file():
+            known: Record = json.loads(file.read_text(encoding="utf-8"))
+            if known["digest"] == self.digest:
+                self.advance(days + warm_up)
+                return known
+        outcome = run_drill(
+            self.pool, FAULTS[name] if name else None, seed=seed, days=days, per_day=self.plan.per_day,
+            warm_up_days=warm_up, progress=lambda: self.advance(1),
+        )  # fmt: skip
+        record = {"digest": self.digest, **_to_record(outcome)}
+        _write(file, record)
+        return record
 
 
 def _to_record(outcome: DrillOutcome) -> Record:

@@ -144,7 +144,7 @@ def run_drill(
     days: int,
     per_day: float = DRILL_FILMS_PER_DAY,
     warm_up_days: int = DRILL_WARM_UP_DAYS,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> DrillOutcome:
     """Play usual days, then days of a fault; without a fault the stream begins at once and nothing is usual.
 
