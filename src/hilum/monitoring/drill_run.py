@@ -46,8 +46,8 @@ class DrillPlan:
         Times that each is played, on other days.
     years
         Fault-free years.
-    days, per_day
-        Days that a fault lasts, and films of a working day.
+    days, warm_up_days, per_day
+        Days that a fault lasts, usual days before it, and films of a working day.
     seed
         Of the first repeat; the others follow.
     """
@@ -56,6 +56,7 @@ class DrillPlan:
     repeats: int = 3
     years: int = 3
     days: int = DRILL_DAYS
+    warm_up_days: int = DRILL_WARM_UP_DAYS
     per_day: float = DRILL_FILMS_PER_DAY
     seed: int = 1
 
@@ -71,7 +72,7 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
             reason = _why_not(fault, pool)
             if reason:
                 faults.append({"fault": name, "title": fault.title, "not_drilled": reason})
-                bar.update(plan.repeats * (plan.days + DRILL_WARM_UP_DAYS))
+                bar.update(plan.repeats * (plan.days + plan.warm_up_days))
                 continue
             played = []
             for repeat in range(plan.repeats):
@@ -88,11 +89,13 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
         "model": pool.model_version,
         "reference": pool.reference.made_of,
         "days": plan.days,
-        "warm_up_days": DRILL_WARM_UP_DAYS,
+        "warm_up_days": plan.warm_up_days,
         "films_per_day": plan.per_day,
         "repeats": plan.repeats,
         "faults": faults,
-        "fault_free": count_false_alarms(years, [fault for fault in faults if "played" in fault]),
+        "fault_free": count_false_alarms(
+            years, [fault for fault in faults if "played" in fault], warm_up_days=plan.warm_up_days
+        ),
     }
     _write(out / RESULT_FILE, record)
     return record
@@ -140,7 +143,7 @@ def _judge_one(fault: Fault, played: Record) -> Record:
     }
 
 
-def count_false_alarms(years: Sequence[Record], faults: Sequence[Record]) -> Record:
+def count_false_alarms(years: Sequence[Record], faults: Sequence[Record], *, warm_up_days: int) -> Record:
     """Return false alarms a year with a Poisson interval, and those of the days before faults."""
     alarms = [alarm for year in years for alarm in year["opened"]]
     simulated = len(years)
@@ -156,7 +159,7 @@ def count_false_alarms(years: Sequence[Record], faults: Sequence[Record]) -> Rec
         "required": DRILL_MAX_FALSE_ALARMS_PER_YEAR,
         "which": [{"name": one["name"], "sentence": one["sentence"]} for one in alarms],
         "before_faults": {
-            "days": DRILL_WARM_UP_DAYS * sum(len(fault["false_alarms_before"]) for fault in faults),
+            "days": warm_up_days * sum(len(fault["false_alarms_before"]) for fault in faults),
             "alarms": len(before),
         },
     }
@@ -187,7 +190,7 @@ class _Player:
     advance: Callable[[int], object]
 
     def __call__(self, name: str | None, seed: int) -> Record:
-        days, warm_up = (self.plan.days, DRILL_WARM_UP_DAYS) if name else (_YEAR, 0)
+        days, warm_up = (self.plan.days, self.plan.warm_up_days) if name else (_YEAR, 0)
         file = self.out / _FOLDER / f"{name or 'fault-free'}-{seed}.json"
         if file.is_file():
             known: Record = json.loads(file.read_text(encoding="utf-8"))
@@ -213,12 +216,14 @@ def _identify(pool: FilmPool, plan: DrillPlan) -> str:
     for film in pool.films:
         digest.update(hashlib.sha256(film.data).digest())
     reference = json.dumps(pool.reference.to_record(), sort_keys=True)
-    digest.update(f"{_VERSION} {pool.model_version} {plan.days} {plan.per_day} {reference}".encode())
+    digest.update(
+        f"{_VERSION} {pool.model_version} {plan.days} {plan.warm_up_days} {plan.per_day} {reference}".encode()
+    )
     return digest.hexdigest()
 
 
 def _count_days(plan: DrillPlan) -> int:
-    return len(plan.faults) * plan.repeats * (plan.days + DRILL_WARM_UP_DAYS) + plan.years * _YEAR
+    return len(plan.faults) * plan.repeats * (plan.days + plan.warm_up_days) + plan.years * _YEAR
 
 
 def _distinct(names: Any) -> list[str]:
