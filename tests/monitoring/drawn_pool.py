@@ -18,7 +18,7 @@ class DrawnPool(FilmPool):
     def __init__(self, films: int = 400, *, seed: int = 2, labelled_share: float = 0.3) -> None:
         random = np.random.default_rng(seed)
         self.drawn = [draw_film(random) for _ in range(films)]
-        engine = cast(Any, SimpleNamespace(identity=SimpleNamespace(name=MODEL)))
+        engine = cast(Any, SimpleNamespace(identity=SimpleNamespace(name=MODEL, weights_sha256="0" * 64)))
         files = [
             DrillFilm(film.label, "here", bytes([n % 256, n // 256])) for n, film in enumerate(self.drawn)
         ]

@@ -54,7 +54,8 @@ def conclude(
         )
     if "accuracy" in over:
         yield _explain_drop(over["accuracy"], are_films_new=are_films_new)
-    if {"ece", "slope"} & set(over) and "accuracy" not in over and not are_films_new:
+    is_accurate = any(signal.name == "accuracy" and signal.state is State.OK for signal in signals)
+    if {"ece", "slope"} & set(over) and is_accurate and not are_films_new:
         yield "Calibration alone has drifted: recalibrate (`hilum recalibrate`) rather than retrain."
 
 

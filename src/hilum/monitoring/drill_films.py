@@ -6,9 +6,12 @@ those that the input gate refuses are left out, a phantom's class is what the mo
 nobody labels any, so that what rests on labels is not drilled with them.
 """
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -49,6 +52,11 @@ class DrillFilm:
     source: str
     data: bytes
 
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 class FilmPool:
     """Films and what the engine answers to them.
@@ -79,8 +87,28 @@ class FilmPool:
         self.films, self.reference, self.made_of = tuple(films), reference, made_of
         self.labelled_share = labelled_share
         self.model_version = engine.identity.name
-        self._engine = engine
+        self._engine, self._weights = engine, engine.identity.weights_sha256
         self._known: dict[tuple[int, str], StreamFilm] = {}
+
+    def remember(self, file: Path) -> None:
+        """Take over answers that were kept in a file, but those of other films or another model."""
+        if not file.is_file():
+            return
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        places = {film.sha256: place for place, film in enumerate(self.films)}
+        if kept["weights_sha256"] == self._weights:
+            self._known |= {
+                (places[sha256], name): StreamFilm(**film)
+                for sha256, name, film in kept["answers"]
+                if sha256 in places
+            }
+
+    def keep(self, file: Path) -> None:
+        """Write every answer to a file."""
+        answers = [
+            (self.films[place].sha256, name, asdict(film)) for (place, name), film in self._known.items()
+        ]
+        write_whole(file, json.dumps({"weights_sha256": self._weights, "answers": answers}))
 
     def answers(self, places: Sequence[int], change: FilmChange | None = None) -> list[StreamFilm]:
         """Return what the journal holds of films, each changed first."""
@@ -189,6 +217,14 @@ def _profile(films: Sequence[DrillFilm], network: GraphNetwork, engine: Engine) 
         return replace(profile, space=None, sample=None, sample_calls=None)
     sample, calls = space.project(embeddings), logits.argmax(axis=1).astype(np.int64)
     return replace(profile, space=space, sample=sample, sample_calls=calls)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text under another name and move it into place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, file)
 
 
 def _encode(pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> bytes:

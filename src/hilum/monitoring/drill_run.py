@@ -1,12 +1,12 @@
 """Every drill, several times each, and fault-free years: what is detected, how late, what is missed.
 
 A finished drill is a file in the output folder, and is not played again when the same films, model, days and
-seed are asked for; drills.json, written last, holds them all. Nothing that was not detected is left out.
+seed are asked for (remove the folder when hilum itself has changed); answers of the engine are kept as well.
+drills.json, written last, holds them all. Nothing that was not detected is left out.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,11 +22,12 @@ from hilum.domain.thresholds import (
     DRILL_MAX_FALSE_ALARMS_PER_YEAR,
     DRILL_WARM_UP_DAYS,
 )
-from hilum.monitoring.drill_films import FilmPool
+from hilum.monitoring.drill_films import FilmPool, write_whole
 from hilum.monitoring.drills import DrillOutcome, run_drill
 from hilum.monitoring.faults import FAULTS, Fault
 
 RESULT_FILE = "drills.json"
+ANSWERS_FILE = "answers.json"
 _FOLDER = "drills"
 _YEAR = 365
 _VERSION = 1
@@ -64,6 +65,7 @@ class DrillPlan:
 def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
     """Play what is not played yet; return and write the record."""
     digest = _identify(pool, plan)
+    pool.remember(out / _FOLDER / ANSWERS_FILE)
     faults = []
     with tqdm(desc="drilling", total=_count_days(plan), unit="day", disable=None, leave=False) as bar:
         play = _Player(pool, plan, out, digest, bar.update)
@@ -78,6 +80,7 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
             for repeat in range(plan.repeats):
                 bar.set_postfix_str(name)
                 played.append(play(name, plan.seed + repeat))
+            pool.keep(out / _FOLDER / ANSWERS_FILE)
             faults.append({"fault": name, **judge_fault(fault, played)})
         years = []
         for year in range(plan.years):
@@ -214,7 +217,7 @@ def _to_record(outcome: DrillOutcome) -> Record:
 def _identify(pool: FilmPool, plan: DrillPlan) -> str:
     digest = hashlib.sha256()
     for film in pool.films:
-        digest.update(hashlib.sha256(film.data).digest())
+        digest.update(film.sha256.encode())
     reference = json.dumps(pool.reference.to_record(), sort_keys=True)
     digest.update(
         f"{_VERSION} {pool.model_version} {plan.days} {plan.warm_up_days} {plan.per_day} {reference}".encode()
@@ -231,7 +234,4 @@ def _distinct(names: Any) -> list[str]:
 
 
 def _write(file: Path, record: Record) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, file)
+    write_whole(file, json.dumps(record, indent=1) + "\n")

@@ -186,7 +186,8 @@ FAULTS: Mapping[str, Fault] = {
         answer=_flipped,
     ),
     "bold-probabilities": Fault(
-        "Every logit three times as large", ("HilumMiscalibrated", "HilumReliabilitySlope"),
+        "Every logit three times as large",
+        ("HilumMiscalibrated", "HilumReliabilitySlope", "HilumInputDrift"),
         said="Calibration alone", wrong=("prevalence alone",), answer=_bold,
         needs_labels=True,
     ),
