@@ -766,8 +766,8 @@ daily for a year are some 2,600 looks, so about 0.3 false alarms a year are left
 
 EMBEDDING_ALPHA: Final = 1e-4
 """Level of the two-sample test of embeddings. Ours, as DRIFT_ALPHA: the window slides, so that each film
-makes a look; 14,000 films a year make 73 windows apart and about ten times as many looks that chance treats as
-such, which leaves less than 0.1 false alarms."""
+makes a look; 14,000 films a year make 73 windows apart and about ten times as many looks that chance treats
+as such, which leaves less than 0.1 false alarms."""
 
 LABELLED_ALPHA: Final = 1e-3
 """Chance that one look at labelled films calls a loss that is none. Ours: labels are few, and the 52 weeks of
