@@ -13,6 +13,7 @@ import typer
 from hilum.cli import (
     audit_log,
     data,
+    drill,
     experiment,
     monitor,
     operate,
@@ -41,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (data, experiment, trust, site, operate, registry, retrain, recalibrate, serve):
+for _group in (data, drill, experiment, trust, site, operate, registry, retrain, recalibrate, serve):
     for _command in _group.COMMANDS:
         _name, _function = _command if isinstance(_command, tuple) else (None, _command)
         app.command(_name)(_function)

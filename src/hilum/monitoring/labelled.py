@@ -73,7 +73,9 @@ def read_labelled(
     )
     labels = {
         row.request_id: (row.label, row.kind)
-        for row in connection.execute(stated.order_by(FeedbackRow.created_at, FeedbackRow.id))
+        for row in connection.execute(
+            stated.order_by(FeedbackRow.created_at, FeedbackRow.request_id, FeedbackRow.id)
+        )
     }
     rows: list[Any] = []
     wanted = list(labels)

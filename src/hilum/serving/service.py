@@ -23,6 +23,7 @@ from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
 from hilum.journal.record import Event
 from hilum.journal.switches import Switches
+from hilum.monitoring.recent_films import RecentFilms
 from hilum.registry.store import ModelStore
 from hilum.serving.admission import Admission
 from hilum.serving.auth import Authenticator
@@ -32,7 +33,6 @@ from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
 from hilum.serving.metrics import Metrics
 from hilum.serving.models_in_use import ModelsInUse, OpenEngine
-from hilum.serving.recent_films import RecentFilms
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
