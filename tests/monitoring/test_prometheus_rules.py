@@ -175,9 +175,7 @@ def test_the_tests_turn_red_for_every_escalation_that_is_changed(tmp_path: Path)
             made = {"groups": [{"name": name, "rules": rules} for name, rules in groups.items()]}
             name = f"escalation_{place}_{number}"
             write_yaml(tmp_path / f"{name}.yml", made)
-            path = write_yaml(
-                tmp_path / f"{name}_test.yml", to_file(f"{name}.yml", [], escalation_tests())
-            )
+            path = write_yaml(tmp_path / f"{name}_test.yml", to_file(f"{name}.yml", [], escalation_tests()))
             written[str(path)] = (change, steps[number]["alert"])
     outcomes = judge_tests(*map(Path, written))
     green = {mutant for path, mutant in written.items() if not outcomes[path]}

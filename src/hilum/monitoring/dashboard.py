@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from hilum.domain.notice import NOTICE
 from hilum.monitoring.catalogue import CATALOGUE, AlertKind, Direction
 from hilum.monitoring.prometheus_rules import is_of_signal
 from hilum.monitoring.signal import Group
@@ -30,7 +31,7 @@ def make_dashboard() -> dict[str, Any]:
     return {
         "uid": UID,
         "title": "hilum in use",
-        "description": "Research software. Not a medical device, not for diagnosis: a qualified reader decides.",
+        "description": NOTICE,
         "tags": ["hilum"],
         "schemaVersion": 39,
         "timezone": "utc",
@@ -103,7 +104,7 @@ def _group(group: Group) -> Iterator[dict[str, Any]]:
 
 
 def _held(kind: AlertKind) -> dict[str, Any]:
-    """A value and its threshold; between the two colours lies the threshold."""
+    """Return the panel of a value and its threshold, which is where the colours meet."""
     is_ceiling = kind.direction is Direction.ABOVE
     steps = [
         {"color": "green" if is_ceiling else "red", "value": None},
@@ -130,7 +131,7 @@ def _held(kind: AlertKind) -> dict[str, Any]:
 
 
 def _films(kind: AlertKind) -> dict[str, Any]:
-    """How little or much a signal rests on: without it a value cannot be read."""
+    """Return the panel of how much a signal rests on, without which no value can be read."""
     panel = _panel(f"Films behind: {kind.title[0].lower()}{kind.title[1:]}", "timeseries", kind.name)
     films = f'hilum_signal_films{{signal=~"{kind.signal}(:.*)?"}}'
     return {**panel, "targets": [_target(films, "{{signal}}")]}

@@ -17,7 +17,7 @@ from hilum.monitoring.prometheus_rules import is_of_signal
 INSTANCE = {"job": "hilum", "instance": "hilum:8000"}
 _QUIET_MIN = 10
 _WINDOW_MIN = 10
-_AFTER_MIN = 20
+_AFTER_MIN = 12
 _LOW, _HIGH = 0.4, 1.5  # of a threshold: no window that fills passes it exactly
 _PER_MINUTE = 60
 _HOUR_S, _HOUR_MIN = 3_600, 60
@@ -193,9 +193,7 @@ def _counter(rates: Sequence[Stretch]) -> str:
     return " ".join(parts)
 
 
-def _rates(
-    stretches: Sequence[Stretch], convert: Callable[[float], float]
-) -> str:
+def _rates(stretches: Sequence[Stretch], convert: Callable[[float], float]) -> str:
     """Write a counter of stretches of an alert's value; the first sample belongs to the first stretch."""
     first, *rest = stretches
     shorter = Stretch(first.value, first.minutes - 1)
@@ -299,9 +297,7 @@ _STAGES: dict[str, Stage] = {
     "HilumDiskFilling": _of_gauge("hilum_disk_free_share"),
     "HilumCertificateExpiring": _of_gauge("hilum_certificate_expiry_seconds"),
     "HilumMonitorSilent": Stage(
-        _plain(
-            _selector("hilum_monitor_looked_timestamp_seconds", **INSTANCE), slope=_PER_MINUTE, sign=-1.0
-        ),
+        _plain(_selector("hilum_monitor_looked_timestamp_seconds", **INSTANCE), slope=_PER_MINUTE, sign=-1.0),
         INSTANCE,
     ),
     "HilumLockdown": _of_gauge("hilum_lockdown", over=1.0),

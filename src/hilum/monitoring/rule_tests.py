@@ -19,7 +19,7 @@ from hilum.monitoring.prometheus_rules import (
 from hilum.monitoring.rule_cases import INSTANCE, Case, Firing, all_cases
 
 _MINUTE_S = 60
-_FOREVER_MIN = 90
+_FOREVER_MIN = 75
 
 
 def make_rule_tests(rule_file: str, *, step_min: int = 1) -> dict[str, Any]:
@@ -37,9 +37,7 @@ def make_rule_tests(rule_file: str, *, step_min: int = 1) -> dict[str, Any]:
     return to_file(rule_file, cases, [] if step_min > 1 else escalation_tests())
 
 
-def to_file(
-    rule_file: str, cases: Sequence[Case], others: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
+def to_file(rule_file: str, cases: Sequence[Case], others: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """Return cases of one step, and other tests, as a file of promtool."""
     step = cases[0].step_min if cases else 1
     return {
@@ -56,7 +54,11 @@ def to_test(case: Case) -> dict[str, Any]:
         f"{case.alert}: {case.name}",
         case.series,
         [
-            _asked(case.alert, firing.minute * case.step_min, [] if firing.value is None else [_alert(kind, firing)])
+            _asked(
+                case.alert,
+                firing.minute * case.step_min,
+                [] if firing.value is None else [_alert(kind, firing)],
+            )
             for firing in case.expected
         ],
         step_min=case.step_min,
