@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager on free ports of the loopback, and a webhook that notes what it gets.
+"""A real Prometheus and a real Alertmanager on free ports of the loopback, and a webhook that notes all.
 
 with webhook() as hook, alertmanager(folder, hook) as manager:
     with prometheus(folder, targets=["127.0.0.1:9100"], rules=make_rules(faster=300),
@@ -152,7 +152,7 @@ def webhook() -> Iterator[Webhook]:
 
 @contextmanager
 def alertmanager(folder: Path, hook: Webhook) -> Iterator[Endpoint]:
-    """Run Alertmanager with the routes of the deployment but not its waits; each receiver is a path of `hook`."""
+    """Run Alertmanager with the routes of the deployment, not its waits; a receiver is a path of `hook`."""
     own = {name: {"webhook_configs": [{"url": hook.url(name), "send_resolved": True}]} for name in RECEIVERS}
     made = make_alertmanager(own)
     made["route"] |= {"group_wait": "0s", "group_interval": "1s"}

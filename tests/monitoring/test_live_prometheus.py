@@ -1,4 +1,4 @@
-"""Alerts through a real Prometheus and a real Alertmanager to whoever is on call, and back when all is well."""
+"""Alerts through a real Prometheus and a real Alertmanager to whoever is told, and back when all is well."""
 
 import subprocess
 from collections.abc import Iterator

@@ -37,8 +37,8 @@ def make_heading(kind: AlertKind) -> str:
     }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     return (
-        f"# {kind.name}\n\n{_BEGIN}\n\n**{kind.title}.** Severity: {kind.severity}.\n\n| | |\n|---|---|\n{table}\n"
-        f"\n```\n{kind.promql}\n```\n\n{_END}\n"
+        f"# {kind.name}\n\n{_BEGIN}\n\n**{kind.title}.** Severity: {kind.severity}.\n"
+        f"\n| | |\n|---|---|\n{table}\n\n```\n{kind.promql}\n```\n\n{_END}\n"
     )
 
 
