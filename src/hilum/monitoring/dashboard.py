@@ -162,6 +162,11 @@ def _traffic() -> Iterator[dict[str, Any]]:
     }
     yield _series("Films in work", "sum(hilum_films_in_work)", "films")
     yield _series("Models that failed", "sum(increase(hilum_model_failures_total[1h]))", "an hour")
+    yield _series(
+        "Alerts that reached nobody",
+        "sum by (integration) (increase(alertmanager_notifications_failed_total[1h]))",
+        "{{integration}}, an hour",
+    )
 
 
 def _series(title: str, expression: str, legend: str) -> dict[str, Any]:
