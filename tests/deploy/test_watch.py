@@ -1,4 +1,4 @@
-"""What watches hilum in containers and in Kubernetes: it loads the rules, tells people, and shows the dashboard."""
+"""What watches hilum in containers and in Kubernetes: it loads the rules, tells people, shows the dashboard."""
 
 import json
 import re
@@ -113,7 +113,9 @@ def test_every_service_reaches_the_port_of_its_pod(name: str):
 def test_every_config_map_secret_and_claim_is_made_or_named_in_the_steps():
     steps = (FOLDER / "kustomization.yaml").read_text()
     by_hand = set(re.findall(r"create (?:configmap|secret generic) (\w+)", steps))
-    made = {one["metadata"]["name"] for one in OBJECTS if one["kind"] in {"ConfigMap", "PersistentVolumeClaim"}}
+    made = {
+        one["metadata"]["name"] for one in OBJECTS if one["kind"] in {"ConfigMap", "PersistentVolumeClaim"}
+    }
     for name in NAMES:
         for volume in pod(name)["volumes"]:
             sources = {

@@ -24,7 +24,7 @@ from hilum.monitoring.alertmanager import RECEIVERS, make_alertmanager
 from .promtool import write_yaml
 
 START_TIMEOUT_S, ANSWER_TIMEOUT_S = 60.0, 10.0
-_OK = 200
+_OK, _UNAVAILABLE = 200, 503
 Found = TypeVar("Found")
 
 
@@ -107,6 +107,9 @@ class Webhook:
 
     port: int
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    is_broken: bool = False
+    refused: int = 0
+    """Messages that were answered 503 and not noted, because it is broken."""
 
     def url(self, receiver: str) -> str:
         return f"http://127.0.0.1:{self.port}/{receiver}"
@@ -129,8 +132,11 @@ def webhook() -> Iterator[Webhook]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            noted.messages.append((self.path.strip("/"), json.loads(body)))
-            self.send_response(_OK)
+            if noted.is_broken:
+                noted.refused += 1
+            else:
+                noted.messages.append((self.path.strip("/"), json.loads(body)))
+            self.send_response(_UNAVAILABLE if noted.is_broken else _OK)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -129,6 +129,26 @@ def test_a_service_that_goes_away_is_reported(site: Site):
     assert not site.hook.told("on-call", "HilumNotReady"), "what is not read is not known"
 
 
+def test_an_alert_raised_while_nobody_can_be_told_is_told_later_and_once(site: Site):
+    site.hook.is_broken = True
+    site.metrics.fallback.set(1)
+    wait_for(lambda: site.hook.refused >= 2, within_s=SOON_S, what="it is tried again")
+    assert site.hook.messages == []
+    site.hook.is_broken = False
+    site.wait_told("on-call", "HilumModelFallback")
+    site.metrics.fallback.set(0)
+    site.wait_told("on-call", "HilumModelFallback", "resolved")
+    assert len(site.hook.told("on-call", "HilumModelFallback")) == 1
+
+
+def test_what_is_sent_holds_labels_of_the_rules_and_nothing_else(site: Site):
+    site.metrics.lockdown.set(1)
+    site.wait_told("security", "HilumLockdown")
+    (told, *_) = site.hook.told("security", "HilumLockdown")
+    assert set(told["labels"]) == {"alertname", "alert", "severity", "group", "instance", "job"}
+    assert set(told["annotations"]) == {"summary", "description", "runbook"}
+
+
 def raise_alerts(manager: Endpoint, *alerts: dict[str, str]) -> None:
     """Give alerts to Alertmanager as Prometheus does; `alert` is their name unless they say otherwise."""
     manager.ask("POST", "/api/v2/alerts", [{"labels": {"alertname": one["alert"], **one}} for one in alerts])

@@ -12,7 +12,14 @@ from hilum.monitoring.catalogue import CATALOGUE, AlertKind, find_alert
 from hilum.monitoring.runbooks import make_heading, read_advice, write_headings
 
 RUNBOOKS = Path(__file__).parents[2] / "docs/runbooks"
-PARTS = ["In plain words", "How urgent", "Look first", "Likely causes, in order", "What to do", "When it ends"]
+PARTS = [
+    "In plain words",
+    "How urgent",
+    "Look first",
+    "Likely causes, in order",
+    "What to do",
+    "When it ends",
+]
 COMMAND = re.compile(r"`hilum ((?:[a-z-]+)[^`]*)`")
 COMING = {"retrain", "recalibrate", "retraining", "drill"}  # by name; struck out once they are here
 LEAST_WORDS = 120

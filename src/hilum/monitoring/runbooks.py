@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hilum.domain.errors import ConfigError
 from hilum.monitoring.catalogue import CATALOGUE, AlertKind, Direction, Severity
-from hilum.monitoring.prometheus_rules import ESCALATIONS, format_duration
+from hilum.monitoring.prometheus_rules import ESCALATIONS, format_duration, is_of_signal
 
 _BEGIN = "<!-- made by `hilum monitor rules`: what follows is replaced -->"
 _END = "<!-- written by hand from here on -->"
@@ -33,13 +33,21 @@ def make_heading(kind: AlertKind) -> str:
         "source": kind.source,
         "told": _WHO[kind.severity],
         "if nobody takes it": steps or "it stays with the team, and is repeated daily",
-        "signal": f"`{kind.signal}`, judged by hilum" if kind.signal else "none: counted by the service",
+        "signal": _signal(kind),
     }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     return (
         f"# {kind.name}\n\n{_BEGIN}\n\n**{kind.title}.** Severity: {kind.severity}.\n"
         f"\n| | |\n|---|---|\n{table}\n\n```\n{kind.promql}\n```\n\n{_END}\n"
     )
+
+
+def _signal(kind: AlertKind) -> str:
+    if kind.signal is None:
+        return "none: counted by the service"
+    if is_of_signal(kind):
+        return f"`{kind.signal}`, judged by hilum"
+    return f"`{kind.signal}` on hilum's page; Prometheus counts for itself, over minutes"
 
 
 def write_headings(folder: Path) -> list[Path]:
