@@ -27,7 +27,7 @@ def test_every_container_has_nothing_it_does_not_need(name: str):
 
 
 def test_the_services_are_those_of_the_design():
-    assert set(SERVICES) == {"hilum", "postgres", "redis", "prometheus"}
+    assert set(SERVICES) == {"hilum", "postgres", "redis", "prometheus", "alertmanager", "grafana"}
 
 
 def test_foreign_images_are_pinned_by_digest():
@@ -55,7 +55,12 @@ def test_each_secret_is_given_to_those_who_name_it_and_is_made_by_the_script():
 
 def test_only_hilum_and_the_loopback_are_reachable_from_outside():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"hilum": ["8443:8000"], "prometheus": ["127.0.0.1:9090:9090"]}
+    assert published == {
+        "hilum": ["8443:8000"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "alertmanager": ["127.0.0.1:9093:9093"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
     assert COMPOSE["networks"]["store"]["internal"] is True
     assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["store"]
 
@@ -87,7 +92,8 @@ def test_the_grace_is_longer_than_the_drain():
 
 
 def test_prometheus_reads_the_metrics_with_a_key_from_a_file_over_tls():
-    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    settings = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    (job,) = [one for one in settings["scrape_configs"] if one["job_name"] == "hilum"]
     assert job["scheme"] == "https"
     assert "insecure_skip_verify" not in job["tls_config"]
     mounted = {f"/run/secrets/{name}" for name in SERVICES["prometheus"]["secrets"]}

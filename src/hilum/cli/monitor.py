@@ -1,4 +1,4 @@
-"""Commands of monitoring: monitor check, report, baseline.
+"""Commands of monitoring: monitor check, report, baseline, rules.
 
 What is not given on the command line comes from the settings of the service (`hilum serve --show-settings`).
 """
@@ -97,6 +97,27 @@ def baseline(
         journal = watched.monitor.journal
         made = set_baseline(journal, watched.shipped, watched.name, since=first, until=last, by=by)
     print(f"{watched.name} is held against {made.made_of}")
+
+
+@APP.command()
+def rules(
+    out: Annotated[Path, typer.Option(help="Folder of the deployment.")] = Path("deploy"),
+    receivers: Annotated[
+        Path | None, typer.Option(help="YAML: each receiver of Alertmanager with its settings.")
+    ] = None,
+    runbooks: Annotated[
+        Path | None, typer.Option(help="Folder of the runbooks; the head of each is brought up to date.")
+    ] = None,
+) -> None:
+    """Write the alerts for Prometheus with their tests, Alertmanager's routes and Grafana's dashboard."""
+    from hilum.monitoring.deploy_files import write_deploy_files
+    from hilum.monitoring.runbooks import write_headings
+
+    for path in write_deploy_files(out, receivers):
+        print(path)
+    if runbooks is not None:
+        for path in write_headings(runbooks):
+            print(path)
 
 
 @contextmanager

@@ -151,7 +151,7 @@ CATALOGUE: tuple[AlertKind, ...] = (
               expression="hilum_disk_free_share < {threshold}"),
     AlertKind("HilumCertificateExpiring", "The TLS certificate ends soon", _O, _TICKET,
               thresholds.MIN_CERTIFICATE_DAYS * 86_400, "s", "RELIABILITY K", direction=_BELOW,
-              expression="(hilum_certificate_expiry_seconds > 0) < {threshold}"),
+              expression="(hilum_certificate_expiry_seconds != 0) < {threshold}"),
     AlertKind("HilumMonitorSilent", "Nobody has looked at the signals for a while", _O, _TICKET,
               thresholds.MAX_MONITOR_SILENCE_S, "s", "ours",
               expression="time() - hilum_monitor_looked_timestamp_seconds > {threshold}"),

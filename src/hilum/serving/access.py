@@ -57,7 +57,7 @@ TABLE: dict[tuple[str, str], Access] = {
     ("GET", "/health/live"): _ALWAYS,
     ("GET", "/health/ready"): _ALWAYS,
     ("GET", "/ready"): _ALWAYS,
-    ("GET", "/metrics"): Access(_OVERSIGHT),
+    ("GET", "/metrics"): Access(_OVERSIGHT, in_lockdown=True),  # a lockdown is an alert
     ("GET", "/whoami"): Access(_ANY_ROLE, in_lockdown=True),
     ("GET", "/model/info"): Access(_ANY_ROLE),
     ("POST", "/predict"): Access(_MEDICAL, "predict", "films", _ONE_FILM),
