@@ -225,3 +225,16 @@ def test_without_a_reference_nothing_is_called_a_drift(world: World):
     assert look.assessment.find("psi:mean_grey") is None
     assert "no reference profile" in look.assessment.conclusions[0]
     assert look.assessment.find("confidence") is not None
+
+
+def test_coordinates_of_another_length_are_left_out_and_stop_nothing(world: World):
+    world.live(4)
+    for _ in range(2):
+        films = [draw_film(world.random) for _ in range(60)]
+        for film in films[:40]:
+            film.facts["embedding"] = "AAAAAA=="
+        world.play(films)
+        look = world.look()
+    found = look.assessment.find("embedding")
+    assert found is not None
+    assert (found.state, found.films) == (State.NOT_ENOUGH, 120)

@@ -63,7 +63,7 @@ def set_baseline(
     first, last = f"{since:%Y-%m-%d}", f"{until:%Y-%m-%d}"
     with journal.storage.read(is_long=True) as connection:
         counts = read_counts(connection, since=first, until=last, models=(model_version,))
-        sample, calls = _read_sample(connection, model_version, first, last)
+        sample, calls = _read_sample(connection, shipped, model_version, first, last)
     days = DailyCounts.from_counts(counts, until).last_days((until.date() - since.date()).days + 1)
     films = sum(days.films(name) for name in CONFIDENCES)
     if films < MIN_BASELINE_FILMS:
@@ -127,7 +127,7 @@ def find_reference(
 
 
 def _read_sample(
-    connection: Connection, model_version: str, first: str, last: str
+    connection: Connection, shipped: ReferenceProfile, model_version: str, first: str, last: str
 ) -> tuple["np.ndarray[tuple[int, int], np.dtype[np.float32]]", IntArray]:
     query = (
         select(JournalRow.prediction, JournalRow.facts)
@@ -145,7 +145,10 @@ def _read_sample(
         (row.prediction, unpack_coordinates(str(read_facts(row.facts).get("embedding", ""))))
         for row in connection.execute(query)
     ]
-    kept = [(call, one) for call, one in read if one is not None and call in CLASS_NAMES]
+    length = 0 if shipped.space is None else len(shipped.space.scale)
+    kept = [
+        (call, one) for call, one in read if one is not None and len(one) == length and call in CLASS_NAMES
+    ]
     sample = np.stack([one for _, one in kept]) if kept else np.empty((0, 0), np.float32)
     return sample, np.array([CLASS_NAMES.index(call) for call, _ in kept], np.int64)
 

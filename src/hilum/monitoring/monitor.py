@@ -115,7 +115,7 @@ class Monitor:
             counts = read_counts(connection, since=since, until=until, models=(model_version, ANY_MODEL))
             weekly = _labelled(connection, now, ACCURACY_WINDOW_DAYS, model_version)
             monthly = _labelled(connection, now, CALIBRATION_WINDOW_DAYS, model_version)
-            newest = _newest_films(connection, model_version, now)
+            newest = _newest_films(connection, model_version, now, reference)
         daily = DailyCounts.from_counts(counts, now)
         signals = (
             *_judge_films(daily, reference, newest),
@@ -175,7 +175,10 @@ class _NewestFilms(NamedTuple):
     since: str
 
 
-def _newest_films(connection: Connection, model_version: str, now: datetime) -> _NewestFilms:
+def _newest_films(
+    connection: Connection, model_version: str, now: datetime, reference: ReferenceProfile | None
+) -> _NewestFilms:
+    space = reference.space if reference else None
     oldest = f"{now - timedelta(days=DRIFT_WINDOW_DAYS):%Y-%m-%d}"
     query = (
         select(JournalRow.timestamp, JournalRow.prediction, JournalRow.facts)
@@ -192,7 +195,8 @@ def _newest_films(connection: Connection, model_version: str, now: datetime) -> 
     found = []
     for row in connection.execute(query):
         coordinates = unpack_coordinates(str(read_facts(row.facts).get("embedding", "")))
-        if coordinates is not None and row.prediction in CLASS_NAMES:
+        is_known = space is not None and coordinates is not None and len(coordinates) == len(space.scale)
+        if coordinates is not None and is_known and row.prediction in CLASS_NAMES:
             found.append((row.timestamp[:10], CLASS_NAMES.index(row.prediction), coordinates))
     return _NewestFilms(
         np.stack([one for _, _, one in found]) if found else np.empty((0, 0), np.float32),

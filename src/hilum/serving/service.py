@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from hilum.domain.errors import ConfigError, HilumError, JournalUnavailable
-from hilum.domain.thresholds import MONITOR_PERIOD_S, SWITCH_POLL_S
+from hilum.domain.thresholds import SWITCH_POLL_S
 from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
@@ -128,8 +128,10 @@ class Service:
         self._look_at_switches()
         self.models.open()
         self._look_at_models()
-        self.watcher = Watcher(self.journal, self.models, self.metrics, data=self.settings.data)
-        self._slow_watch = Watch([self.watcher.look], every_s=MONITOR_PERIOD_S)
+        self.watcher = Watcher(
+            self.journal, self.models, self.metrics, data=self.settings.data, period_s=self.settings.monitor_s
+        )
+        self._slow_watch = Watch([self.watcher.look], every_s=self.settings.monitor_s)
         if self.settings.metrics_port is not None and self.settings.workers == 1:
             self.metrics.listen(self.settings.metrics_port)
         self._watch.start()

@@ -14,7 +14,13 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hilum.domain.errors import ConfigError
-from hilum.domain.thresholds import AUTH_FAILURES_PER_WINDOW, DRAIN_S, IMAGES_PER_WINDOW, REQUESTS_PER_WINDOW
+from hilum.domain.thresholds import (
+    AUTH_FAILURES_PER_WINDOW,
+    DRAIN_S,
+    IMAGES_PER_WINDOW,
+    MONITOR_PERIOD_S,
+    REQUESTS_PER_WINDOW,
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = Annotated[tuple[Network, ...], NoDecode]
@@ -91,6 +97,8 @@ class ServiceSettings(BaseSettings):
     """Seconds for requests in flight after SIGTERM."""
     drain_notice_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Seconds between /ready saying no and the port closing, for load balancers that poll."""
+    monitor_s: Annotated[float, Field(ge=1, le=3600)] = MONITOR_PERIOD_S
+    """Seconds between two looks at the signals of monitoring."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("cors_origins", mode="before")

@@ -39,10 +39,21 @@ class Watcher:
         Of the service.
     data
         Folder whose disk must not fill.
+    period_s
+        Seconds in which one worker looks and the others read.
     """
 
-    def __init__(self, journal: Journal, models: ModelsInUse, metrics: Metrics, *, data: Path) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        models: ModelsInUse,
+        metrics: Metrics,
+        *,
+        data: Path,
+        period_s: float = MONITOR_PERIOD_S,
+    ) -> None:
         self._journal, self._models, self._metrics, self._data = journal, models, metrics, data
+        self._period_s = period_s
         self._monitor = Monitor(journal)
         self._shipped: tuple[Path, ReferenceProfile | None] | None = None
         self._lock = threading.Lock()
@@ -97,7 +108,7 @@ class Watcher:
     def _takes_turn(self) -> bool:
         """Return whether this worker is the one that looks; only one is in each period."""
         now = self._journal.clock()
-        due = format_utc(now - timedelta(seconds=MONITOR_PERIOD_S / 2))
+        due = format_utc(now - timedelta(seconds=self._period_s / 2))
         with self._journal.storage.write() as connection:
             query = select(MonitorMarkRow.moment).where(MonitorMarkRow.name == _MARK)
             last = connection.execute(query).scalar_one_or_none()
