@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test teeth lint bench clean install
+.PHONY: demo test teeth torture lint bench clean install
 
 install: $(STAMP)
 
@@ -20,6 +20,10 @@ test: $(STAMP)
 # each promise of the service broken on purpose: its tests must notice
 teeth: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/teeth
+
+# the long trials: kills, power cuts and tampering by the thousand; resumable, see docs/reliability.md
+torture: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/torture $(TRIALS)
 
 lint: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/lint

@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hilum.serving
+from tests.e2e import stub_monitoring
 from tests.e2e.stub_answers import (
     CLASSES,
     EVALUATIONS,
@@ -67,6 +68,9 @@ class Seen:
         self.lockdown = self.fallback = False
         self.locked_by = ""
         self.active = self.production = MODEL
+        self.alerts = stub_monitoring.alerts()
+        self.cases = stub_monitoring.cases()
+        self.reviews: list[dict[str, Any]] = []
         self.keys = [
             {"id": value["user_id"], **value, "expires_at": EXPIRES} for value in [*KEYS.values()][:3]
         ]
@@ -194,13 +198,20 @@ async def audit(request: Request) -> Response:
     caller = who(request, "auditor", "admin")
     if isinstance(caller, JSONResponse):
         return caller
-    after, limit = int(request.query_params.get("after", 0)), int(request.query_params.get("limit", 100))
-    wanted = request.query_params.get("request_id")
-    records = [one for one in audit_records() if one["seq"] > after and wanted in {None, one["request_id"]}][
-        :limit
+    asked = request.query_params
+    after, before = int(asked.get("after", 0)), int(asked.get("before", 2**53))
+    limit, wanted = int(asked.get("limit", 100)), asked.get("request_id")
+    found = [
+        one for one in audit_records() if after < one["seq"] < before and wanted in {None, one["request_id"]}
     ]
-    is_last = not records or records[-1]["seq"] == len(audit_records()) or wanted is not None
-    return JSONResponse({"records": records, "next_after": None if is_last else records[-1]["seq"]})
+    if "before" in asked:
+        found.reverse()
+    records, following = found[:limit], None
+    if len(found) > limit:
+        following = records[-1]["seq"]
+    ways = {"next_after": None, "next_before": None}
+    ways["next_before" if "before" in asked else "next_after"] = following
+    return JSONResponse({"records": records, **ways})
 
 
 async def verify(request: Request) -> Response:
@@ -212,6 +223,44 @@ async def verify(request: Request) -> Response:
             {"ok": False, "records": 120, "first_bad": 17, "reason": "its hash does not follow"}
         )
     return JSONResponse({"ok": True, "records": 120, "first_bad": None, "reason": None})
+
+
+async def monitoring(request: Request) -> Response:
+    caller = who(request, "auditor", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    if request.url.path.endswith("/curves"):
+        return JSONResponse(stub_monitoring.curves(int(request.query_params["days"])))
+    return JSONResponse(stub_monitoring.monitoring(State.seen.alerts))
+
+
+async def alerts(request: Request) -> Response:
+    caller = who(request, *(("admin",) if request.method == "POST" else ("auditor", "admin")))
+    if isinstance(caller, JSONResponse):
+        return caller
+    alert_id = request.path_params.get("id")
+    if alert_id is None:
+        return JSONResponse(State.seen.alerts)
+    (alert,) = [one for one in State.seen.alerts if one["id"] == alert_id]
+    if request.method == "POST":
+        alert |= {"acknowledged_at": "2026-11-24T18:00:00Z", "acknowledged_by": caller["user_id"]}
+        State.seen.admin.append({"path": request.url.path})
+        return JSONResponse(alert)
+    return JSONResponse({**alert, "evidence": stub_monitoring.evidence(alert)})
+
+
+async def review(request: Request) -> Response:
+    caller = who(request, "clinician", "admin")
+    if isinstance(caller, JSONResponse):
+        return caller
+    if request.method == "GET":
+        return JSONResponse({"waiting": len(State.seen.cases), "cases": State.seen.cases})
+    found = [one for one in State.seen.cases if one["feedback_id"] == request.path_params["id"]]
+    if not found:
+        return problem(409, "conflict", "This report was reviewed already.", "Read the queue again.")
+    State.seen.cases.remove(found[0])
+    State.seen.reviews.append({**await request.json(), "feedback_id": found[0]["feedback_id"]})
+    return JSONResponse({**State.seen.reviews[-1], "request_id": "", "waiting": len(State.seen.cases)})
 
 
 async def models(request: Request) -> Response:
@@ -297,6 +346,7 @@ async def tell(_: Request) -> Response:
             "uploads": State.seen.uploads,
             "feedback": State.seen.feedback,
             "admin": State.seen.admin,
+            "reviews": State.seen.reviews,
             "most_running": State.seen.most_running,
         }
     )
@@ -322,6 +372,13 @@ app = Starlette(
         Route("/feedback", feedback, methods=["POST"]),
         Route("/audit", audit),
         Route("/audit/verify", verify),
+        Route("/monitoring", monitoring),
+        Route("/monitoring/curves", monitoring),
+        Route("/monitoring/alerts", alerts),
+        Route("/monitoring/alerts/{id}", alerts),
+        Route("/monitoring/alerts/{id}/acknowledge", alerts, methods=["POST"]),
+        Route("/review", review),
+        Route("/review/{id}", review, methods=["POST"]),
         Route("/admin/models", models),
         Route("/admin/models/promote", models, methods=["POST"]),
         Route("/admin/models/rollback", models, methods=["POST"]),

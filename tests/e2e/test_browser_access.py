@@ -7,7 +7,10 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Open, ReadingRoom, Service, upload
 
-VIEWS = ("login", "films", "answer", "refusal", "trail", "versions", "keys", "lockdown", "dialog")
+VIEWS = (
+    "login", "films", "answer", "refusal", "review", "trail", "monitoring", "versions", "keys", "lockdown",
+    "dialog",
+)  # fmt: skip
 FAULTS = """() => {
   const faults = [];
   const shown = (element) => element.checkVisibility({visibilityProperty: true});
@@ -97,6 +100,16 @@ def open_view(room: ReadingRoom, view: str) -> None:
         room.page.get_by_role("button", name="Roll back").click()
     else:
         room.page.evaluate(f"location.hash = {view!r}")
+    if view == "monitoring":
+        room.page.locator("table.signals").nth(3).wait_for()
+        room.page.get_by_role("button", name="Evidence").first.click()
+        room.page.locator("#alerts .evidence").wait_for()
+        for button in room.page.get_by_role("button", name="Details of").all()[:2]:
+            button.click()
+        for summary in room.page.locator(".view-monitoring summary").all():
+            summary.click()
+    if view == "review":
+        room.page.locator(".case").nth(2).wait_for()
     if view in {"trail", "versions", "keys"}:
         room.page.locator(f"#{view}-rows tr").first.wait_for()
 
@@ -139,7 +152,7 @@ def test_the_audit_of_this_test_finds_what_it_looks_for(room: ReadingRoom) -> No
     assert faint.endswith("faint")
 
 
-@pytest.mark.parametrize("view", ["login", "answer", "trail", "keys"])
+@pytest.mark.parametrize("view", ["login", "answer", "trail", "keys", "monitoring", "review"])
 def test_the_focus_is_always_seen(room: ReadingRoom, view: str) -> None:
     open_view(room, view)
     seen = set()
@@ -164,7 +177,9 @@ def test_the_focus_is_always_seen(room: ReadingRoom, view: str) -> None:
     assert len(seen) >= (4 if view == "login" else 8)
 
 
-@pytest.mark.parametrize("view", ["login", "answer", "trail", "versions", "keys", "lockdown"])
+@pytest.mark.parametrize(
+    "view", ["login", "answer", "review", "trail", "monitoring", "versions", "keys", "lockdown"]
+)
 def test_a_phone_needs_no_scrolling_sideways_and_targets_are_large_enough(
     open_room: Open, stub: Service, view: str
 ) -> None:

@@ -4,7 +4,6 @@ With HILUM_PAGE_IMAGES=<folder> the pictures of the docs are written there.
 """
 
 import io
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from hilum.data.phantom.faults import PhantomFaults
 from hilum.data.phantom.film import draw_film
 from tests.e2e.conftest import Open, ReadingRoom, Service, phantom_png
+from tests.e2e.pictures import keep
 
 SIDE_PX = 512
-MAX_PICTURE_BYTES = 300_000
 ANSWER_MS = timedelta(seconds=60) / timedelta(milliseconds=1)
 
 
@@ -76,23 +75,6 @@ def enter(open_room: Open, demo: Service, role: str, **context: object) -> Readi
     room.page.set_default_timeout(ANSWER_MS)
     room.log_in(key_of(demo, role))
     return room
-
-
-def keep(room: ReadingRoom, name: str, tmp_path: Path) -> None:
-    """Take a picture, for the docs when asked, of a size that they allow."""
-    folder = Path(os.environ.get("HILUM_PAGE_IMAGES") or tmp_path)
-    room.page.mouse.move(2, 2)
-    picture = folder / f"page-{name}.png"
-    room.page.screenshot(path=picture)
-    _shrink(picture)
-    assert 20_000 < picture.stat().st_size <= MAX_PICTURE_BYTES
-
-
-def _shrink(picture: Path) -> None:
-    """Round the colours to steps of 8 of 256: the grain of a film is most of a picture's bytes."""
-    pixels = cv2.imread(str(picture)).astype(np.uint16)
-    rounded = np.minimum((pixels + 4) // 8 * 8, 255).astype(np.uint8)
-    assert cv2.imwrite(str(picture), rounded, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def show_films(room: ReadingRoom) -> None:

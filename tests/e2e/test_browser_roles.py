@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import ReadingRoom, upload
 
 VIEWS = {
-    "clin": [],  # one view needs no navigation
-    "audi": [],
-    "admi": ["Films", "Audit trail", "Model versions", "Keys", "Lockdown"],
+    "clin": ["Films", "Review"],
+    "audi": ["Audit trail", "Monitoring"],
+    "admi": ["Films", "Review", "Audit trail", "Monitoring", "Model versions", "Keys", "Lockdown"],
 }
 LATEST = "tf_efficientnet_lite0_v1.0.0_20261124"
 BEFORE = "tf_efficientnet_lite0_v0.2.0_20261123"
@@ -30,14 +30,19 @@ def test_an_auditor_pages_through_the_trail_and_filters_by_request(room: Reading
     room.log_in("hilum_audi.secret")
     page = room.page
     caption = page.locator("#trail-caption")
-    expect(caption).to_have_text("50 records: 1 to 50")
+    expect(caption).to_have_text("50 records: 120 to 71")
     page.get_by_role("button", name="Next page").click()
-    expect(caption).to_have_text("50 records: 51 to 100")
+    expect(caption).to_have_text("50 records: 70 to 21")
     page.get_by_role("button", name="Next page").click()
-    expect(caption).to_have_text("20 records: 101 to 120")
+    expect(caption).to_have_text("20 records: 20 to 1")
     expect(page.get_by_role("button", name="Next page")).to_be_disabled()
     page.get_by_role("button", name="Previous page").click()
-    expect(caption).to_have_text("50 records: 51 to 100")
+    expect(caption).to_have_text("50 records: 70 to 21")
+    page.get_by_label("After record").fill("60")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(caption).to_have_text("50 records: 61 to 110")
+    page.get_by_role("button", name="Next page").click()
+    expect(caption).to_have_text("10 records: 111 to 120")
     page.get_by_label("After record").fill("117")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(caption).to_have_text("3 records: 118 to 120")
@@ -45,11 +50,14 @@ def test_an_auditor_pages_through_the_trail_and_filters_by_request(room: Reading
     expect(caption).to_have_text("1 record: 118 to 118 of one request")
     expect(page.get_by_label("Request id")).to_have_value("00000000-0000-4000-8000-000000000076")
     page.get_by_role("button", name="All records").click()
-    expect(caption).to_have_text("50 records: 1 to 50")
+    expect(caption).to_have_text("50 records: 120 to 71")
 
 
 def test_the_trail_shows_what_happened_in_words_and_numbers(room: ReadingRoom) -> None:
     room.log_in("hilum_audi.secret")
+    room.page.get_by_label("After record").fill("0")
+    room.page.get_by_role("button", name="Show", exact=True).click()
+    expect(room.page.locator("#trail-caption")).to_have_text("50 records: 1 to 50")
     cells = room.page.locator("#trail-rows tr").nth(1).locator("td").all_inner_texts()
     assert cells[0].split() == ["2026-11-24", "00:02:07", "00000000-0000-4000-8000-000000000002"]
     assert cells[1:4] == ["denied", "/predict/explain", "403 forbidden"]

@@ -3,8 +3,11 @@ import pytest
 
 from hilum.domain.errors import DatasetError
 from hilum.domain.thresholds import WORST_CONFUSED_FILMS
-from hilum.evaluation.evaluate import evaluate_predictions, find_worst_films
+from hilum.evaluation.calibration import Temperature
+from hilum.evaluation.evaluate import GivenAnswers, evaluate_predictions, find_worst_films
 from hilum.evaluation.inputs import EvaluationInput, read_scored_films
+from hilum.evaluation.promises import GivenPromises
+from hilum.evaluation.record import to_plain
 from tests.evaluation.films import USUAL, make_table
 
 
@@ -57,3 +60,37 @@ def test_the_worst_films_are_the_surest_mistakes_and_show_every_kind():
     assert (worst[0].true, worst[0].called, worst[0].confidence) == ("Tuberculosis", "Pneumonia", 0.9)
     assert (worst[-1].true, worst[-1].called) == ("Normal", "Tuberculosis")
     assert worst[-1].path == films.paths[20]
+
+
+GIVEN = Temperature(4.0, films=0, reason="that of the bundle")
+
+
+def test_a_given_temperature_is_used_and_cut_offs_are_fitted_with_it():
+    inputs = EvaluationInput(make_table(USUAL), make_table(USUAL, split="val", seed=1))
+    fitted = evaluate_predictions(inputs, resamples=0)
+    given = evaluate_predictions(inputs, resamples=0, given=GivenAnswers(GIVEN))
+    assert given.temperature == GIVEN
+    assert given.uncalibrated == fitted.uncalibrated
+    assert given.probabilities.max() < fitted.probabilities.max()
+    assert given.promises is not None
+    assert fitted.promises is not None
+    assert given.promises.sets != fitted.promises.sets
+    again = evaluate_predictions(inputs, resamples=0, given=GivenAnswers(fitted.temperature))
+    assert again.promises == fitted.promises
+
+
+def test_given_promises_are_looked_at_on_the_films_under_test_and_not_fitted():
+    inputs = EvaluationInput(make_table(USUAL), make_table(USUAL, split="val", seed=1))
+    other = EvaluationInput(make_table(USUAL), make_table(USUAL, split="val", seed=2, strength=1.0))
+    released = evaluate_predictions(inputs, resamples=0)
+    assert released.promises is not None
+    record = to_plain(released.promises.to_answer_record())
+    own = GivenAnswers(released.temperature, GivenPromises.from_record(record))
+    again = evaluate_predictions(other, resamples=0, given=own)
+    assert again.promises is not None
+    assert again.promises.sets == released.promises.sets
+    for kept, before in zip(again.promises.rules, released.promises.rules, strict=True):
+        assert (kept.rule, kept.missed, kept.referred) == (before.rule, before.missed, before.referred)
+    refitted = evaluate_predictions(other, resamples=0)
+    assert refitted.promises is not None
+    assert refitted.promises.rules[0].rule != released.promises.rules[0].rule

@@ -28,6 +28,13 @@ PERMISSIONS: dict[str, dict[str, frozenset[str | None]]] = {
     "/feedback": {"POST": MEDICAL},
     "/audit": {"GET": OVERSIGHT},
     "/audit/verify": {"GET": OVERSIGHT},
+    "/monitoring": {"GET": OVERSIGHT},
+    "/monitoring/curves": {"GET": OVERSIGHT},
+    "/monitoring/alerts": {"GET": OVERSIGHT},
+    "/monitoring/alerts/{alert_id}": {"GET": OVERSIGHT},
+    "/monitoring/alerts/{alert_id}/acknowledge": {"POST": ADMIN},
+    "/review": {"GET": MEDICAL},
+    "/review/{feedback_id}": {"POST": MEDICAL},
     "/admin/keys": {"GET": ADMIN, "POST": ADMIN},
     "/admin/keys/{key_id}": {"DELETE": ADMIN},
     "/admin/keys/{key_id}/rotate": {"POST": ADMIN},
@@ -40,15 +47,18 @@ PERMISSIONS: dict[str, dict[str, frozenset[str | None]]] = {
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 JSON = {"Content-Type": "application/json"}
+_NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
+_NO_BODY = "/acknowledge"
 
 
 def fitting_headers(path: str, method: str) -> dict[str, str]:
     """Return what a request must say of its body, so that nothing but permission is left to refuse it."""
-    if method != "POST":
+    if method != "POST" or path.endswith(_NO_BODY):
         return {}
     return FORM if path.startswith("/predict") else JSON
 
 
 def concrete(path: str) -> str:
     """Fill the parameters of a path with something that does not exist."""
-    return path.replace("{path}", "main.js").replace("{key_id}", "0123456789abcdef")
+    path = path.replace("{path}", "main.js").replace("{key_id}", "0123456789abcdef")
+    return path.replace("{alert_id}", _NO_SUCH_ID).replace("{feedback_id}", _NO_SUCH_ID)

@@ -46,6 +46,15 @@ class Redis:
                 time.sleep(0.02)
         raise AssertionError("redis-server does not answer")
 
+    def ask(self, *words: str) -> str:
+        """Send a command and return what comes back, as it comes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\nQUIT\r\n")
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+        return answer.decode()
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -13,13 +13,23 @@ from .switch import Sabotage
 from .switches_access import ACCESS
 from .switches_decoding import DECODING
 from .switches_http import HTTP
+from .switches_rates import RATES_AND_ADDRESSES
 from .switches_survival import SURVIVAL
+from .switches_tls import TLS
 from .switches_traces import TRACES
 
 MARK = "HILUM_SABOTAGE_MARK"
 """Environment variable: a file that gets a line whenever a patch was applied."""
 
-SABOTAGES: dict[str, Sabotage] = {**DECODING, **HTTP, **ACCESS, **TRACES, **SURVIVAL}
+SABOTAGES: dict[str, Sabotage] = {
+    **DECODING,
+    **HTTP,
+    **ACCESS,
+    **RATES_AND_ADDRESSES,
+    **TLS,
+    **TRACES,
+    **SURVIVAL,
+}
 
 
 def install(name: str) -> None:

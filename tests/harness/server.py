@@ -28,6 +28,8 @@ from .processes import tree, tree_pss_bytes
 
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(rb"listening on (https?)://([\d.]+|\[::1\]):(\d+)")
+SOURCES = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+"""What a process under test imports: the tree that its test lies in, wherever hilum is installed from."""
 STARTUP = Path(__file__).parent / "startup"
 VARIANT = "HILUM_VARIANT"
 START_TIMEOUT_S = 60.0
@@ -77,9 +79,9 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process under test: nothing of HILUM_ but what the test asks for."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HILUM_")}
     sabotage = {key: value for key, value in os.environ.items() if key.startswith("HILUM_SABOTAGE")}
-    fixed = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    fixed = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": SOURCES}
     if sabotage or VARIANT in extra:
-        fixed["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{ROOT}"
+        fixed["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{SOURCES}"
     return kept | sabotage | fixed | dict(extra)
 
 

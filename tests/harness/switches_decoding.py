@@ -63,4 +63,10 @@ DECODING = {
         {"hilum.imaging.dicom_file": replaced("MAX_INFLATED_BYTES", lambda _: 1 << 40)},
         (f"{TESTS}::test_bombs_are_refused_in_bounded_time_and_memory",),
     ),
+    "unmapped-errors": Sabotage(
+        "A",
+        "a film that cannot be decoded is an error of the service",
+        {"hilum.serving.problems": replaced("_MAKERS", lambda _: ())},
+        ("tests/serving/test_app.py::test_a_film_that_cannot_be_used_gets_a_problem_that_repeats_nothing",),
+    ),
 }

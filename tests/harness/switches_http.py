@@ -1,13 +1,12 @@
-"""Groups B, J and K broken: HTTP, rates, addresses and TLS as services often have them."""
+"""Group B broken: HTTP as services often have it."""
 
-import ssl
 from typing import Any
 
 from .switch import Sabotage, nothing, replaced, together, value
+from .switches_traces import echoes
 
-SURFACE, RATES, ADDRESSES, TLS = (
-    f"tests/reliability/test_{name}.py" for name in ("http_surface", "rate_limit", "allowlist", "tls")
-)
+SURFACE, SERVER = "tests/reliability/test_http_surface.py", "tests/serving/test_server.py"
+LATE = {"MAX_HEADER_S": 600.0, "BODY_GRACE_S": 600.0}
 
 
 def _body_first(let_in: Any) -> Any:
@@ -24,60 +23,30 @@ def _body_first(let_in: Any) -> Any:
     return read_then_let_in
 
 
-def _counts_refused(acquire: Any) -> Any:
-    def count(self: Any, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        taken: bool = acquire(self, key, limit, expiry, amount)
-        if not taken:
-            self._hits[key].append(self._clock())
-        return taken
+def _reflects_origins(middleware: Any) -> Any:
+    def make(app: Any, **options: Any) -> Any:
+        return middleware(app, **{**options, "allow_origin_regex": ".*"})
 
-    return count
+    return make
 
 
-def _in_memory(module: Any) -> None:
-    windows = module.MonotonicWindows
-    module.RateLimits.open = classmethod(lambda cls, settings: cls(windows(), settings))
+def _follows_ranges(answer: Any) -> Any:
+    def sliced(name: str) -> Any:
+        import time
+
+        time.sleep(0.15)  # what it takes to cut a file into thousands of parts
+        return answer(name)
+
+    return sliced
 
 
-def _leftmost(_: Any) -> Any:
-    def find(peer: str, forwarded: Any, trusted: Any) -> Any:  # noqa: ARG001 - the signature of network
-        from hilum.serving.network import parse_address
+def _works_on(_: Any) -> Any:
+    async def work_on(self: Any, receive: Any, work: Any) -> Any:  # noqa: ARG001 - the signature of the service
+        import asyncio
 
-        return parse_address(forwarded[0].decode("latin-1").split(",")[0] if forwarded else peer)
+        return await asyncio.get_running_loop().run_in_executor(self._films, work)
 
-    return find
-
-
-def _lets_pass(count: Any) -> Any:
-    def swallow(self: Any, *arguments: Any, **options: Any) -> None:
-        from hilum.serving.refusals import TooManyRequests
-
-        try:
-            count(self, *arguments, **options)
-        except TooManyRequests:
-            raise
-        except Exception:  # the careless handler that is sabotaged in
-            return
-
-    return swallow
-
-
-def _older_tls(make: Any) -> Any:
-    def context(settings: Any) -> ssl.SSLContext:
-        made: ssl.SSLContext = make(settings)
-        made.minimum_version = ssl.TLSVersion.TLSv1_2
-        return made
-
-    return context
-
-
-def _no_client_check(make: Any) -> Any:
-    def context(settings: Any) -> ssl.SSLContext:
-        made: ssl.SSLContext = make(settings)
-        made.verify_mode = ssl.CERT_NONE
-        return made
-
-    return context
+    return work_on
 
 
 def _keeps_places(module: Any) -> None:
@@ -90,9 +59,6 @@ def _keeps_places(module: Any) -> None:
 
     module.Admission.work = work
 
-
-LATE = {"MAX_HEADER_S": 600.0, "BODY_GRACE_S": 600.0}
-LIMITS = "hilum.serving.limits"
 
 HTTP = {
     "auth-after-body": Sabotage(
@@ -133,76 +99,36 @@ HTTP = {
         "B",
         "the place of a film in work is never given back",
         {"hilum.serving.admission": _keeps_places},
-        (f"{SURFACE}::test_clients_that_leave_hold_no_place",),
+        (f"{SURFACE}::test_clients_that_leave_hold_no_place_and_cost_no_work",),
+    ),
+    "films-of-nobody": Sabotage(
+        "B",
+        "a film is worked on although its client left while it waited",
+        {"hilum.serving.service": replaced("Service.with_films", _works_on)},
+        (f"{SERVER}::test_of_a_hundred_films_that_are_called_off_while_they_wait_none_is_worked_on",),
+    ),
+    "any-origin": Sabotage(
+        "B",
+        "whatever origin asks is the one that may",
+        {"hilum.serving.app": replaced("CORSMiddleware", _reflects_origins)},
+        (f"{SURFACE}::test_only_the_listed_origin_is_named_and_never_a_star",),
+    ),
+    "slow-files": Sabotage(
+        "B",
+        "a file of the page takes its time",
+        {"hilum.serving.routes.page": replaced("_answer", _follows_ranges)},
+        (f"{SURFACE}::test_ranges_and_conditions_cost_nothing_on_any_file",),
+    ),
+    "repeated-values": Sabotage(
+        "B",
+        "a refusal of values repeats them, as FastAPI does",
+        {"hilum.serving.app": replaced("_refuse_values", echoes)},
+        (f"{SURFACE}::test_no_refusal_repeats_what_was_sent",),
     ),
     "broken-route": Sabotage(
         "B",
         "a route raises what nobody foresaw",
         {"hilum.serving.models_in_use": nothing("ModelsInUse.describe")},
         ("tests/reliability/test_contract.py::test_every_operation_behaves_as_described",),
-    ),
-    "no-rate-limit": Sabotage(
-        "J",
-        "requests are not counted",
-        {LIMITS: nothing("RateLimits.count_request")},
-        (f"{RATES}::test_a_refusal_costs_nothing_and_its_retry_after_is_right",),
-    ),
-    "limit-per-worker": Sabotage(
-        "J",
-        "each worker counts for itself",
-        {LIMITS: _in_memory},
-        (f"{RATES}::test_exactly_the_limit_is_let_through_over_two_workers",),
-    ),
-    "refusals-cost": Sabotage(
-        "J",
-        "a refused request is counted like one that was answered",
-        {LIMITS: replaced("MonotonicWindows.acquire_entry", _counts_refused)},
-        (f"{RATES}::test_a_refusal_costs_nothing_and_its_retry_after_is_right",),
-    ),
-    "batch-is-one": Sabotage(
-        "J",
-        "a batch counts as one film",
-        {
-            LIMITS: replaced(
-                "RateLimits.count_images", lambda count: lambda self, user_id, _: count(self, user_id, 1)
-            )
-        },
-        (f"{RATES}::test_films_of_a_batch_are_counted_one_by_one",),
-    ),
-    "limiter-fails-open": Sabotage(
-        "J",
-        "without its store the limiter lets everyone pass",
-        {LIMITS: replaced("RateLimits._count", _lets_pass)},
-        (f"{RATES}::test_without_its_store_the_limiter_lets_nobody_pass",),
-    ),
-    "leftmost-forwarded": Sabotage(
-        "J",
-        "the leftmost forwarded address is believed, from anyone",
-        {"hilum.serving.network": replaced("find_client", _leftmost)},
-        (f"{ADDRESSES}::test_without_a_trusted_proxy_only_the_peer_counts",),
-    ),
-    "tls-1.2": Sabotage(
-        "K",
-        "TLS 1.2 is spoken",
-        {"hilum.serving.tls": replaced("make_context", _older_tls)},
-        (f"{TLS}::test_old_versions_of_tls_are_refused",),
-    ),
-    "any-certificate": Sabotage(
-        "K",
-        "certificates are not looked at before they are used",
-        {"hilum.serving.tls": nothing("check_certificate")},
-        (f"{TLS}::test_a_bad_certificate_is_refused_at_the_start",),
-    ),
-    "any-client": Sabotage(
-        "K",
-        "clients without a certificate are let in where one is asked for",
-        {"hilum.serving.tls": replaced("make_context", _no_client_check)},
-        (f"{TLS}::test_a_client_certificate_is_asked_for_when_configured",),
-    ),
-    "no-hsts": Sabotage(
-        "K",
-        "browsers are not told to come by TLS again",
-        {"hilum.serving.envelope": value("_HSTS", (b"x-nothing", b""))},
-        (f"{TLS}::test_a_film_is_answered_over_tls_with_hsts",),
     ),
 }

@@ -83,6 +83,12 @@ SURVIVAL = {
         {"hilum.journal.journal": replaced("Journal.verify", _satisfied)},
         (f"{TESTS}::test_a_flipped_bit_of_a_record_is_found",),
     ),
+    "unread-indexes": Sabotage(
+        "H",
+        "nobody compares the journal's indexes with its records",
+        {"hilum.journal.journal": nothing("find_structure_fault")},
+        (f"{TESTS}::test_a_flipped_bit_of_a_record_is_found",),
+    ),
     "unchecked-bundles": Sabotage(
         "F",
         "checksums of a bundle are not compared",

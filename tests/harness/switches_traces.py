@@ -40,7 +40,7 @@ def _logs_failures(decode: Any) -> Any:
     return logged
 
 
-def _echoes(_: Any) -> Any:
+def echoes(_: Any) -> Any:
     async def answer(request: Any, error: Any) -> Any:  # noqa: ARG001 - the signature of a handler
         from fastapi.encoders import jsonable_encoder
         from fastapi.responses import JSONResponse
@@ -80,6 +80,16 @@ def _logs_names(begin: Any) -> Any:
     return logged
 
 
+def _logs_raw(begin: Any) -> Any:
+    def logged(self: Any) -> Any:
+        import sys
+
+        sys.stderr.write(f"part {bytes(self._disposition).decode('utf-8', 'replace')}\n")
+        return begin(self)
+
+    return logged
+
+
 TRACES = {
     "logged-dataset": Sabotage(
         "L",
@@ -96,7 +106,7 @@ TRACES = {
     "echoed-input": Sabotage(
         "L",
         "a refused body is repeated in the refusal, as FastAPI does",
-        {"hilum.serving.app": replaced("_refuse_values", _echoes)},
+        {"hilum.serving.app": replaced("_refuse_values", echoes)},
         LEFT,
     ),
     "spooled-uploads": Sabotage(
@@ -133,5 +143,11 @@ TRACES = {
             )
         },
         (f"{TESTS}::test_every_line_of_the_log_is_one_json_object",),
+    ),
+    "lines-of-their-own": Sabotage(
+        "L",
+        "what is said is logged in lines of its own",
+        {"hilum.serving.uploads": replaced("FilmForm._end_headers", _logs_raw)},
+        (f"{TESTS}::test_a_line_is_written_for_each_request_and_none_for_what_it_says",),
     ),
 }

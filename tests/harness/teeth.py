@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .sabotage import MARK, SABOTAGES
-from .server import ROOT, STARTUP
+from .server import ROOT, SOURCES, STARTUP
 
 PYTEST_OK, PYTEST_FAILED = 0, 1
 TIMEOUT_S = 600
@@ -40,12 +40,12 @@ def run_tests(tests: list[str], switch: str | None) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         report, mark = Path(folder) / "report.xml", Path(folder) / "mark"
         environment = {key: value for key, value in os.environ.items() if key != "HILUM_SABOTAGE"}
-        environment["PYTHONPATH"] = str(ROOT)
+        environment["PYTHONPATH"] = SOURCES
         if switch is not None:
             environment |= {
                 "HILUM_SABOTAGE": switch,
                 MARK: str(mark),
-                "PYTHONPATH": f"{STARTUP}{os.pathsep}{ROOT}",
+                "PYTHONPATH": f"{STARTUP}{os.pathsep}{SOURCES}",
             }
         words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
         started = time.monotonic()

@@ -3,6 +3,7 @@ import pytest
 
 from hilum.imaging.appearance import (
     TemplateMatch,
+    grey_entropy_bits,
     match_template,
     mean_film,
     measure_appearance,
@@ -91,3 +92,11 @@ def test_pictures_are_brought_to_one_size_both_ways():
     large = np.kron(np.array([[0, 200], [100, 40]], np.uint8), np.ones((50, 50), np.uint8))
     assert resize_square(large, 2).tolist() == [[0, 200], [100, 40]]
     assert resize_square(np.array([[9]], np.uint8), 3).tolist() == [[9] * 3] * 3
+
+
+def test_entropy_alone_is_that_of_the_whole_measure() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (60, 40), dtype=np.uint8)
+    assert grey_entropy_bits(noise) == measure_appearance(noise).entropy_bits
+    assert grey_entropy_bits(noise[5:-5, 3:-3]) == measure_appearance(noise[5:-5, 3:-3].copy()).entropy_bits
+    assert grey_entropy_bits(np.full((8, 8), 3, np.uint8)) == 0.0
+    assert grey_entropy_bits(np.arange(256, dtype=np.uint8).reshape(16, 16)) == 8.0

@@ -3,8 +3,10 @@ import pytest
 from pydicom.pixels import apply_voi_lut
 
 from hilum.domain.errors import UnreadableImage
+from hilum.imaging import dicom_grey
 from hilum.imaging.dicom_grey import windowed
 from hilum.imaging.intake import read_radiograph
+from hilum.imaging.windowing import robust_window
 
 from .make_films import dataset, dicom, film, lut_item, written
 
@@ -154,3 +156,31 @@ def test_a_lut_shorter_than_it_says_is_refused() -> None:
     ds.VOILUTSequence = lut_item(256, 0, 8, [1, 2, 3])
     with pytest.raises(UnreadableImage, match="truncated or damaged"):
         read_radiograph(written(ds))
+
+
+def test_a_picture_without_a_window_is_windowed_as_its_pixels_are() -> None:
+    values = np.random.default_rng(1).normal(2000, 300, (64, 50)).astype(np.uint16)
+    np.testing.assert_array_equal(read_radiograph(dicom(values, BitsStored=12)).pixels, robust_window(values))
+    ds = dataset(values, BitsStored=12, RescaleSlope=-0.37, RescaleIntercept=3.3)
+    expected = robust_window(values.astype(np.float64) * -0.37 + 3.3)
+    np.testing.assert_array_equal(read_radiograph(written(ds)).pixels, expected)
+
+
+def test_large_pictures_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_grey, "EXACT_COUNT", 3 * DEEP.shape[1])
+    np.testing.assert_array_equal(read_radiograph(dicom(DEEP)).pixels, ROBUST)
+    counts = dicom_grey._count(DEEP)
+    np.testing.assert_array_equal(counts, np.bincount(DEEP.ravel(), minlength=65_536))
+    monkeypatch.setattr(dicom_grey, "EXACT_COUNT", 1)
+    np.testing.assert_array_equal(dicom_grey._count(GREY), np.bincount(GREY.ravel(), minlength=256))
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32])
+def test_values_in_wider_containers_come_out_as_in_16_bits(dtype: type) -> None:
+    signed = np.dtype(dtype).kind == "i"
+    narrow = DEEP.astype(np.int16) - 2000 if signed else DEEP
+    ds = dataset(narrow.astype(dtype), BitsStored=16, HighBit=15)
+    np.testing.assert_array_equal(read_radiograph(written(ds)).pixels, read_radiograph(dicom(narrow)).pixels)
+    if not signed:
+        shifted = dataset(narrow.astype(dtype) << 8, BitsStored=16, HighBit=23)
+        np.testing.assert_array_equal(read_radiograph(written(shifted)).pixels, ROBUST)

@@ -94,6 +94,24 @@ def test_doubts(right, left, contrast, overlap, reason):
     assert found is None if reason is None else reason in (found or "")
 
 
+def test_air_is_what_hangs_together_with_the_top_or_the_sides():
+    for seed in range(20):
+        noise = np.random.default_rng(seed).random((40, 40)).astype(np.float32)
+        dark = (cv2.GaussianBlur(noise, (0, 0), 1.5) < 0.5).astype(np.uint8)
+        _, labels = cv2.connectedComponents(dark)
+        at_edge = set(labels[0]) | set(labels[:, 0]) | set(labels[:, -1])
+        expected = np.isin(labels, sorted(at_edge - {0}))
+        np.testing.assert_array_equal(lungs._reached_from_edge(dark), expected)
+
+
+def test_of_several_parts_the_largest_is_the_lung():
+    mask = np.zeros((20, 20), np.uint8)
+    mask[1:4, 1:4] = mask[8:14, 8:14] = mask[16:19, 2:5] = 1
+    kept = lungs._largest(mask)
+    assert kept[8:14, 8:14].all()
+    assert kept.sum() == 36
+
+
 def test_a_lung_of_no_pixels_stays_empty():
     assert not lungs._largest(np.zeros((5, 5), np.uint8)).any()
 

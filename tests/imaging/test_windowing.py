@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hilum.imaging.windowing import fit_to_bytes, robust_window, to_bytes
+from hilum.imaging.windowing import fit_to_bytes, quantile_of, robust_window, to_bytes
 
 from .make_films import film
 
@@ -49,3 +49,27 @@ def test_a_nearly_empty_picture_uses_its_full_range_and_a_constant_one_is_black(
 
 def test_to_bytes_rounds_and_clips() -> None:
     np.testing.assert_array_equal(to_bytes(np.array([-3.0, 0.4, 0.6, 254.6, 300.0])), [0, 0, 1, 255, 255])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_quantile_of_counted_values_is_that_of_the_picture(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values = np.sort(random.normal(0, 500, int(random.integers(1, 30))))
+    counts = random.integers(0, 4, len(values))
+    counts[random.integers(len(values))] += 1
+    picture = np.repeat(values, counts)
+    for share in (0.0, 0.005, 0.31, 0.5, 0.995, 1.0):
+        assert quantile_of(values, counts, share) == np.quantile(picture, share)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_window_over_counted_values_is_that_of_the_picture(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    picture = np.round(random.normal(1000, 10.0**seed, (40, 40)))
+    values, places, counts = np.unique(picture, return_inverse=True, return_counts=True)
+    shuffled = random.permutation(len(values))
+    ignored = values[shuffled] < np.quantile(picture, 0.2)
+    whole = robust_window(picture, ignored[np.argsort(shuffled)][places].reshape(picture.shape))
+    levels = np.empty(len(values), np.uint8)
+    levels[shuffled] = robust_window(values[shuffled], ignored, counts=counts[shuffled])
+    np.testing.assert_array_equal(levels[places].reshape(picture.shape), whole)

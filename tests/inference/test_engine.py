@@ -67,6 +67,22 @@ def test_an_answer_is_the_networks_own(engine: Engine, film: bytes, tiny_bundle:
     assert answer.film_png is None
 
 
+def test_only_a_film_that_nobody_waits_beside_gets_all_cores(
+    engine: Engine, film: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    kept, seen = engine._network.score, []
+
+    def watched(films: np.ndarray, *, is_alone: bool) -> Any:
+        seen.append(is_alone)
+        return kept(films, is_alone=is_alone)
+
+    monkeypatch.setattr(engine._network, "score", watched)
+    engine.predict(film)
+    monkeypatch.setattr(engine, "_admitted", 1)  # one that waits
+    engine.predict(film)
+    assert seen == [True, False]
+
+
 def test_the_model_is_named(engine: Engine, tiny_bundle: Path):
     assert engine.identity.name == tiny_bundle.name
     assert engine.identity.version == "0.1.0"
@@ -91,7 +107,7 @@ def test_an_explanation_is_drawn_only_when_it_may_be_shown(
     cam[..., 1] = 2.5
     kept = engine._network.score
 
-    def lit(films: np.ndarray) -> Any:
+    def lit(films: np.ndarray, **_: Any) -> Any:
         scores = kept(films)
         return type(scores)(scores.logits, scores.embedding, cam)
 

@@ -31,6 +31,15 @@ def test_a_film_scores_the_same_alone_and_among_others(tiny_bundle: Path):
     assert np.abs(runtime.run(FILMS).logits[1] - alone.logits[0]).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_a_film_scores_the_same_on_one_core_and_on_all(tiny_bundle: Path, name: str):
+    runtime = open_runtime(tiny_bundle / GRAPH_FILE, side_px=64, name=name)
+    shared, alone = (runtime.run(FILMS, is_alone=is_alone) for is_alone in (False, True))
+    assert np.abs(shared.logits - alone.logits).max() < 1e-5
+    assert np.abs(shared.embedding - alone.embedding).max() < 1e-5
+    assert np.abs(shared.cam - alone.cam).max() < 1e-5
+
+
 def test_auto_takes_the_faster_one(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch):
     seconds = {"onnxruntime": 2.0, "openvino": 1.0}
     monkeypatch.setattr(runtime_module, "_time", lambda runtime, _: seconds[runtime.name])

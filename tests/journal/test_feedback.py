@@ -86,3 +86,44 @@ def test_a_callers_idempotency_key_is_kept_as_a_hash_alone(store: FeedbackStore,
 def test_reviewing_an_unknown_statement_is_refused(store: FeedbackStore):
     with pytest.raises(InputError, match="no statement of this id"):
         store.mark_reviewed("nothing")
+
+
+def test_a_review_overrides_the_report_and_counts_no_second_time(store: FeedbackStore, clock: FakeClock):
+    first, _ = store.add("request-1", "misdiagnosis", "Tuberculosis", "one")
+    store.add("request-1", "misdiagnosis", "Pneumonia", "two")
+    other, _ = store.add("request-2", "misdiagnosis", "Pneumonia", "two")
+    assert store.count_waiting() == 3
+    clock.advance(hours=1)
+    label = store.review(first, "Normal", "three")
+    assert store.labels() == {"request-1": "Normal", "request-2": "Pneumonia"}
+    assert store.count_labelled() == 2
+    assert [one.id for one in store.list(unreviewed=True)] == [other]  # both reports of the answer are done
+    found = store.find(label)
+    assert found is not None
+    assert (found.kind, found.label, found.user_id) == ("reviewed", "Normal", "three")
+    assert found.created_at == found.reviewed_at == clock.now
+    with pytest.raises(InputError, match="no report of this id waits"):
+        store.review(first, "Pneumonia", "four")
+    assert store.labels()["request-1"] == "Normal"
+
+
+def test_the_label_of_a_review_holds_on_a_clock_that_was_set_back(store: FeedbackStore, clock: FakeClock):
+    report, _ = store.add("request-1", "misdiagnosis", "Tuberculosis", "one")
+    clock.advance(hours=-3)
+    store.review(report, "Normal", "two")
+    assert store.labels() == {"request-1": "Normal"}
+
+
+def test_only_a_report_that_waits_is_reviewed_and_only_as_a_class(store: FeedbackStore):
+    confirmed, _ = store.add("request-1", "confirmed", "Normal", "one")
+    report, _ = store.add("request-1", "misdiagnosis", "Pneumonia", "one")
+    with pytest.raises(InputError, match="no report of this id waits"):
+        store.review(confirmed, "Normal", "two")
+    with pytest.raises(InputError, match="no report of this id waits"):
+        store.review("nothing", "Normal", "two")
+    with pytest.raises(InputError, match="the label is one of"):
+        store.review(report, "Measles", "two")
+    assert store.count_waiting() == 1
+    assert store.find("nothing") is None
+    with pytest.raises(InputError, match="kind is one of misdiagnosis, confirmed"):
+        store.add("request-1", "reviewed", "Normal", "two")

@@ -45,6 +45,10 @@ def test_records_are_read_by_page_request_and_kind(journal: Journal):
     assert [record.seq for record in journal.read(request_id="request-3")] == [4]
     assert [record.seq for record in journal.read(kinds=["explain"])] == [2, 4]
     assert journal.read(after=5) == []
+    assert [record.seq for record in journal.read(before=4, limit=2)] == [3, 2]
+    assert [record.seq for record in journal.read(after=1, before=2**63 - 1)] == [5, 4, 3, 2]
+    assert [record.seq for record in journal.read(before=5, kinds=["explain"])] == [4, 2]
+    assert journal.read(before=1) == []
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from hilum.domain.errors import RetentionRefused
+from hilum.journal.clock import format_utc
 from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.retention import run_retention
 from hilum.journal.switches import Switches
+from hilum.journal.tables import AlertRow
 from tests.journal.conftest import CHAIN_KEY, START, FakeClock, make_event
 
 DAY = timedelta(days=1)
@@ -232,3 +235,18 @@ def test_generated_histories_agree_with_a_model(tmp_path: Path):
         verdict = journal.verify()
         assert verdict.ok, verdict.reason
         journal.close()
+
+
+def test_who_took_an_alert_is_forgotten_and_that_somebody_did_is_not(journal: Journal):
+    row = {
+        "id": "1", "name": "HilumSlow", "signal": "latency", "severity": "page", "model_version": "m",
+        "opened_at": format_utc(START), "acknowledged_at": format_utc(START), "acknowledged_by": "admin_1",
+        "evidence": "{}",
+    }  # fmt: skip
+    with journal.storage.write() as connection:
+        connection.execute(insert(AlertRow), row)
+    read = select(AlertRow.acknowledged_at, AlertRow.acknowledged_by)
+    for at, by in ((START + 90 * DAY - SECOND, "admin_1"), (START + 90 * DAY, None)):
+        run_retention(journal, at)
+        with journal.storage.read() as connection:
+            assert connection.execute(read).one() == (format_utc(START), by)

@@ -210,3 +210,16 @@ def test_a_fault_leaves_no_connection_open(journal: Journal, database: Path):
         database.with_suffix(".away").rename(database)
         journal.append(make_event(2))
     assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_a_storage_that_was_closed_begins_afresh_with_another_log(tmp_path: Path):
+    storage = Storage.open(f"sqlite:///{tmp_path}/journal.db")
+    with storage.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+    log = tmp_path / "journal.db-wal"
+    storage.close()
+    assert not log.exists()
+    (tmp_path / "other").touch()  # takes the number of the old log on disk, so that the next has another
+    with storage.write() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+    storage.close()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hilum.registry.bundle import GRAPH_FILE, SELFTEST_FILE
-from hilum.registry.measured import MeasuredModel
+from hilum.registry.measured import LATER, MeasuredModel
 from hilum.registry.promotion import GATES, judge_promotion
 from hilum.registry.score_shift import stability_index
 from tests.registry.make_bundles import make_evaluation, make_facts, measure
@@ -277,3 +277,46 @@ def test_all_gates_are_asked_in_one_order():
         "against-current",
         "score-shift",
     ]
+
+
+def make_pair(split: str, change: Change) -> tuple[MeasuredModel, MeasuredModel]:
+    """A candidate and the current version, both measured later on films of a split."""
+
+    def place(facts: dict[str, Any], evaluation: dict[str, Any]) -> None:
+        evaluation["provenance"] = {"data_sha256": "ee" * 32, "split": split}
+
+    def place_and_change(facts: dict[str, Any], evaluation: dict[str, Any]) -> None:
+        place(facts, evaluation)
+        change(facts, evaluation)
+
+    current = make_model()
+    later = make_model(change=place).evaluations["test"]
+    again = {**current.evaluations, f"test{LATER}": later}
+    current = MeasuredModel(current.name, current.facts, again, FILES)
+    return make_model("1.1.0", "bb", place_and_change), current
+
+
+def shift_calls(facts: dict, evaluation: dict) -> None:
+    scenario(evaluation, "Tuberculosis")["precision"]["films"] = 190
+
+
+def lose_pneumonia(facts: dict, evaluation: dict) -> None:
+    scenario(evaluation, "Pneumonia")["sensitivity"] = measure(0.9, 0.80, 0.95, films=100)
+
+
+def test_on_films_that_came_since_another_share_of_calls_is_told_and_does_not_refuse():
+    candidate, current = make_pair("external", shift_calls)
+    refusals, not_judged = judge_promotion(candidate, current)
+    assert refusals == ()
+    assert any(one.startswith("Tuberculosis called by screening on 'test': 38.0%") for one in not_judged)
+
+
+def test_on_the_old_films_measured_again_it_refuses_as_ever():
+    candidate, current = make_pair("test", shift_calls)
+    assert list(refusals_of(candidate, current)) == ["score-shift"]
+
+
+@pytest.mark.parametrize("split", ["test", "external"])
+def test_a_loss_on_films_measured_again_refuses(split: str):
+    candidate, current = make_pair(split, lose_pneumonia)
+    assert list(refusals_of(candidate, current)) == ["against-current"]

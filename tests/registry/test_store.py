@@ -8,7 +8,7 @@ import pytest
 from hilum.domain.errors import CheckpointError, ConfigError
 from hilum.registry.alias import alias_file
 from hilum.registry.store import ModelStore
-from tests.registry.make_bundles import make_bundle, seal
+from tests.registry.make_bundles import make_bundle, make_evaluation, seal
 
 
 @pytest.fixture
@@ -242,3 +242,46 @@ def test_the_registry_needs_neither_torch_nor_numpy():
     program = f"import sys\n{imports}print({{'torch', 'numpy', 'mlflow', 'pydantic'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def add_against(root: Path, name: str, weights_sha256: str, **more: object) -> None:
+    """Let a bundle carry figures of another version, worse or better than its own."""
+    folder = root / name
+    facts = json.loads((folder / "bundle.json").read_text())
+    facts["against"] = {"name": "net", "weights_sha256": weights_sha256, "evaluations": ["new-test"], **more}
+    (folder / "bundle.json").write_text(json.dumps(facts))
+    seal(folder)
+
+
+def test_a_candidate_is_held_to_what_the_current_version_shows_on_its_films(root: Path):
+    first = make_bundle(root, "1.0.0")
+    evaluation = make_evaluation("bb" * 32)
+    evaluation["provenance"]["data_sha256"] = "ee" * 32
+    second = make_bundle(root, "1.1.0", weights_sha256="bb" * 32, evaluation=evaluation)
+    store = ModelStore(root)
+    promote(store, first)
+    before = store.history()
+    assert store.judge(second).refusals == ()
+    assert any("not measured on the same films" in one for one in store.judge(second).not_judged)
+    better = make_evaluation()
+    better["provenance"]["data_sha256"] = "ee" * 32
+    better["discrimination"]["macro"]["auroc"] = {"value": 0.999, "low": 0.995, "high": 1.0}
+    (root / second / "against-new-test.json").write_text(json.dumps(better))
+    add_against(root, second, "aa" * 32)
+    (refusal,) = store.judge(second).refusals
+    assert refusal.sentence.startswith(
+        "macro AUROC on 'test' is 0.980 (0.970 to 0.990), the current version's"
+    )
+    assert store.history() == before, "judging changes nothing"
+    assert not store.promote(second, by="ada", reason="better").promoted
+    add_against(root, second, "cc" * 32)  # figures of a version that is not production do not count
+    assert store.promote(second, by="ada", reason="better").promoted
+
+
+def test_figures_of_the_current_version_that_are_missing_are_told(root: Path):
+    first, second = make_bundle(root, "1.0.0"), make_bundle(root, "1.1.0", weights_sha256="bb" * 32)
+    store = ModelStore(root)
+    promote(store, first)
+    add_against(root, second, "aa" * 32)
+    assert any("the evaluation 'against-new-test.json' cannot be read" in one
+               for one in store.judge(second).not_judged)  # fmt: skip

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from hilum.registry.versions import check_version, parse_name
+from hilum.registry.versions import check_version, parse_name, propose_version
 from tests.registry.make_bundles import make_facts
 
 
@@ -60,3 +60,23 @@ def test_a_setting_that_an_older_release_did_not_know_is_no_change_at_its_defaul
     assert check_version(facts("1.2.4", border_crop=0.0), facts("1.2.3")) == []
     (problem,) = check_version(facts("1.2.4", border_crop=0.1), facts("1.2.3"))
     assert "the input convention changed (border_crop)" in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "proposed"),
+    [
+        ({}, "1.2.4"),
+        ({"weights": "bb"}, "1.3.0"),
+        ({"weights": "bb", "architecture": "other"}, "2.0.0"),
+        ({"image_size": 512}, "2.0.0"),
+    ],
+)
+def test_the_lowest_version_that_is_allowed_is_proposed(changes: dict, proposed: str):
+    old = facts("1.2.3")
+    new = facts("0.0.0", **changes)
+    assert propose_version(new, old) == proposed
+    assert check_version({**new, "version": proposed}, old) == []
+
+
+def test_a_first_release_is_proposed_as_0_1_0():
+    assert propose_version(facts("0.0.0"), None) == "0.1.0"

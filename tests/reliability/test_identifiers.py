@@ -1,7 +1,10 @@
 """Group L: no identifier that comes in may turn up anywhere but in the memory that decodes it."""
 
+import base64
 import json
 import os
+import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,13 +15,20 @@ from tests.harness.canary import files_below, new_token, process_surfaces, scan
 from tests.harness.films import real_png
 from tests.harness.multipart import Part, form, one_file
 from tests.harness.planting import GOOD_FILMS, HEADERS, damaged_films, dicom
-from tests.harness.processes import open_files, tree
+from tests.harness.processes import open_files, tree, wait_until
 from tests.harness.raw_http import exchange
 from tests.harness.server import HttpAnswer, Server
 
 from .conftest import GENEROUS, fresh_address, start
 
 UUID4 = "8c9f3a52-7d1e-4f0b-9a6c-2b8e5d4f7a10"
+MEBIBYTE = 1024 * 1024
+INVENTED = 2_000
+SEED, MIXTURES, EXAMPLES = 4, 200, 300
+MIXED_PLACES = (
+    "film", "damaged film", "file name", "field", "part", "boundary", "path", "query", "film", *HEADERS
+)  # fmt: skip
+LINE_FIELDS = {"time", "level", "logger", "message", "request_id", "method", "route", "status", "code", "ms"}
 RUNTIME_FOLDER, RUNTIME_SESSION = "/.onnxruntime/", ".ses"
 LINE_BREAKS = quote("\u2028a\x1b[31m%s${jndi:ldap://x}\r\n")
 STRANGE_ADDRESSES = (
@@ -86,6 +96,7 @@ def send_everything(watched: Watched) -> None:
     _send_forms(watched)
     _send_headers(watched)
     _send_json(watched)
+    _send_mixtures(watched)
     _kill_a_decoder(watched)
 
 
@@ -142,6 +153,40 @@ def _send_json(watched: Watched) -> None:
         assert watched.keep(path, raw).status in {400, 422}
 
 
+def _send_mixtures(watched: Watched) -> None:
+    """Plant a token in one to five places of a request at once, drawn at random; twenty tokens in turn."""
+    rng = random.Random(SEED)
+    for number in range(MIXTURES):
+        case = f"mixture {number % 20}"
+        token = watched.plant(case)
+        places = rng.sample(MIXED_PLACES, rng.randrange(1, 6))
+        film = real_png(128)
+        if "film" in places:
+            film = GOOD_FILMS[rng.choice(sorted(GOOD_FILMS))](token)
+        if "damaged film" in places:
+            film = rng.choice([damaged for _, damaged in damaged_films(token)])
+        part = Part(
+            film,
+            name=token if "field" in places else "file",
+            filename=f"{token}.png" if "file name" in places else "a.png",
+            headers=(("X-Patient", token),) if "part" in places else (),
+        )
+        kind, body = form(part, **({"boundary": token} if "boundary" in places else {}))
+        path = rng.choice(
+            ("/predict", "/predict/explain", f"/predict/{token}" if "path" in places else "/predict")
+        )
+        headers = {"Content-Type": kind, **{name: token for name in places if name in HEADERS}}
+        answer = watched.server.request(
+            "POST",
+            f"{path}?{token}={token}" if "query" in places else path,
+            role=rng.choice(("clinician", "clinician", "clinician", "auditor", None)),
+            body=body,
+            headers=headers,
+            source=fresh_address(),
+        )
+        watched.keep(f"{case}: {sorted(places)}", answer)
+
+
 def _kill_a_decoder(watched: Watched) -> None:
     """Leave a crash behind while a film with a token is decoded."""
     server = watched.server
@@ -157,7 +202,8 @@ def _kill_a_decoder(watched: Watched) -> None:
 
 def test_no_identifier_is_left_anywhere(watched: Watched) -> None:
     statuses = {answer.status for _, answer in watched.answers}
-    assert {200, 400, 401, 404, 405, 415, 422} <= statuses
+    assert {200, 400, 401, 403, 404, 405, 415, 422} <= statuses
+    assert len(watched.answers) >= EXAMPLES
     assert not [case for case, answer in watched.answers if answer.status == 500]
     hits = scan(watched.surfaces(), watched.tokens.values())
     cases = {token: case for case, token in watched.tokens.items()}
@@ -172,8 +218,15 @@ def test_the_scan_would_find_them(watched: Watched) -> None:
         token[::-1],
         token[4:11],
         token.encode("utf-16-le").decode("latin-1"),
+        token.encode("utf-16-be").decode("latin-1"),
+        token.lower()[:6],
+        token.encode().hex(),
+        token.lower().encode().hex().upper(),
+        *(base64.b64encode(b"x" * shift + token.encode() + b"yz").decode() for shift in range(3)),
     ):
-        assert scan([("x", f"a line with {shown} in it".encode("latin-1"))], [token])
+        for before in ("a line with ", "aa", "HGHG"):
+            assert scan([("x", f"{before}{shown} in it".encode("latin-1"))], [token]), (before, shown)
+    assert scan([("x", f"{token[:5]}-{token[5:10]} {token[10:15]}".encode())], [token]) == []
 
 
 def test_a_request_id_is_taken_only_as_a_uuid4(watched: Watched) -> None:
@@ -197,6 +250,52 @@ def test_every_line_of_the_log_is_one_json_object(watched: Watched) -> None:
     for line in lines:
         assert line.startswith("listening on") or isinstance(json.loads(line), dict)
     assert watched.server.stdout.read_bytes() == b""
+
+
+INJECTIONS = (
+    'x\r\n{"time": "2026-01-01T00:00:00Z", "message": "answered", "status": 200}',
+    "x\n\n\n", "x\r", "x\u2028y\u2029z\u0085", "\x1b[2J\x1b[31mred", "x\0y", "{}%s%n{0.__class__}%(name)s",
+    '", "message": "answered', "\\", "\ud7ff\U0001f600", "x" * MEBIBYTE,
+)  # fmt: skip
+
+
+def test_a_line_is_written_for_each_request_and_none_for_what_it_says(watched: Watched) -> None:
+    """Every injection in every place that takes text; as many lines as answers, and their ids."""
+    server = watched.server
+    began = len(server.output())
+    ids = []
+    for text in INJECTIONS:
+        for answer in send_everywhere(server, text):
+            ids.append(answer.headers["x-request-id"])
+    assert len(ids) > 8 * (len(INJECTIONS) - 1)
+    assert wait_until(lambda: len(answered_lines(server, began)) >= len(ids), timeout_s=5)
+    assert [line["request_id"] for line in answered_lines(server, began)] == ids
+    for line in answered_lines(server, began):
+        assert set(line) <= LINE_FIELDS
+        assert line["route"] == "unknown" or line["route"].startswith("/")
+
+
+def answered_lines(server: Server, began: int) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in server.output()[began:].decode().split("\n") if line]
+    return [line for line in lines if line["message"] in {"answered", "gone"}]
+
+
+def send_everywhere(server: Server, text: str) -> Iterator[HttpAnswer]:
+    """Send a text in JSON, forms, and, as far as it can be written there, addresses and headers."""
+    fields = dict.fromkeys(("request_id", "kind", "label", "role", "name", "reason_code"), text)
+    for path in ("/feedback", "/admin/keys", "/admin/models/promote", "/admin/lockdown"):
+        yield server.post_json(path, fields, role="admin")
+    part = Part(real_png(128), name="file", filename=text.replace("\r", "").replace("\n", ""))
+    kind, body = form(part)
+    yield server.request("POST", "/predict", role="clinician", body=body, headers={"Content-Type": kind})
+    yield server.predict(text.encode())
+    if len(text) < MEBIBYTE:
+        quoted = quote(text)
+        yield server.get(f"/{quoted}", role="admin")
+        yield server.get(f"/audit?request_id={quoted}&{quoted}={quoted}", role="auditor")
+        yield server.request("DELETE", f"/admin/keys/{quoted}", role="admin")
+        told = "".join(letter for letter in text if letter not in "\r\n\0\x1b").encode().decode("latin-1")
+        yield server.get("/whoami", role="admin", headers={"User-Agent": told, "X-Request-ID": told})
 
 
 def test_predicting_opens_nothing_for_writing_but_the_journal(watched: Watched) -> None:
@@ -236,15 +335,33 @@ def _is_writable(link: Path) -> bool:
 
 
 def test_metrics_do_not_grow_with_what_callers_invent(watched: Watched) -> None:
+    """Thousands of addresses, methods, keys and names of fields that nobody has seen before."""
     server = watched.server
+    before = series(server)
+    for number in range(40):
+        requests = b"".join(
+            invent(at) for at in range(number * INVENTED // 40, (number + 1) * INVENTED // 40)
+        )
+        count = INVENTED // 40
+        found = exchange(server.address, requests, expect=count, timeout_s=20, source=fresh_address())
+        assert len(found.answers) == count
+    for number in range(100):
+        server.get("/whoami", headers={"X-API-Key": f"key-{number}"}, source=fresh_address())
+    after = series(server)
+    assert len(after) - len(before) <= 20
+    names = {re.split(r"[{ ]", line)[0] for line in after}
+    assert len(after - {line for line in after if "_bucket" in line}) <= 400, names
+
+
+def invent(number: int) -> bytes:
+    method = ("GET", "POST", "DELETE", "PUT", "PATCH")[number % 5]
+    path = (f"/nowhere/{number}", f"/static/{number}.js", f"/audit/{number}", f"/predict/{number}?{number}=1")
+    return f"{method} {path[number % 4]} HTTP/1.1\r\nHost: h{number}\r\nX-{number}: a\r\n\r\n".encode()
+
+
+def series(server: Server) -> set[str]:
     text = server.get("/metrics", role="admin").body.decode()
-    before = sum(1 for line in text.splitlines() if line and not line.startswith("#"))
-    for number in range(200):
-        method = ("GET", "POST", "DELETE", "BREW")[number % 4]
-        server.request(method, f"/nowhere/{number}", source=fresh_address())
-    text = server.get("/metrics", role="admin").body.decode()
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert len(lines) - before <= 20
+    return {line.rpartition(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
 
 
 def test_core_dumps_are_off(watched: Watched) -> None:

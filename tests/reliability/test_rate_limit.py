@@ -1,6 +1,8 @@
 """Group J: exactly the limit, over workers and whatever clients do; and who may ask at all."""
 
+import ast
 import os
+import re
 import shutil
 import signal
 import time
@@ -13,13 +15,16 @@ import pytest
 
 from tests.harness.films import real_png
 from tests.harness.keys import issue
-from tests.harness.processes import tree, wait_until
+from tests.harness.processes import is_alive, wait_until
+from tests.harness.raw_http import RawAnswer, exchange
 from tests.harness.redis import Redis
-from tests.harness.server import HttpAnswer, Server
+from tests.harness.server import ROOT, Server
+from tests.harness.workers import ask, connections_to_each
 
 from .conftest import Serve
 
 LIMIT, ASKED, CONNECTIONS = 100, 1_000, 20
+ROUNDS, KILL_EVERY, BEFORE_THE_KILL = 12, 4, 60
 WINDOW_S = 6
 """Of the variant short-window."""
 STORE_ANSWER_S = 1.0
@@ -38,44 +43,60 @@ def two_workers(redis: Redis, **settings: str) -> dict[str, str]:
     return {"HILUM_WORKERS": "2", "HILUM_LIMITER_URL": redis.url, **settings}
 
 
-def ask_often(server: Server, key: str, count: int) -> list[HttpAnswer]:
-    """Ask over many connections at once."""
+def ask_often(server: Server, key: str, count: int) -> list[RawAnswer]:
+    """Ask over many connections at once, each of which stays open while it asks its share."""
+    request = f"GET /whoami HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n".encode()
+
+    def ask(share: int) -> list[RawAnswer]:
+        found = exchange(server.address, [request] * share, expect=share, timeout_s=30)
+        assert len(found.answers) == share, (found.statuses, found.rest)
+        return found.answers
+
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        asked = [pool.submit(server.get, "/whoami", headers={"X-API-Key": key}) for _ in range(count)]
-        return [one.result() for one in asked]
+        shares = [pool.submit(ask, count // CONNECTIONS) for _ in range(CONNECTIONS)]
+        return [answer for share in shares for answer in share.result()]
 
 
-def test_exactly_the_limit_is_let_through_over_two_workers(redis: Redis, serve: Serve) -> None:
+def test_exactly_the_limit_is_let_through_over_two_workers_whatever_is_killed(
+    redis: Redis, serve: Serve
+) -> None:
+    """Every round has a key of its own; in the middle of some a worker is killed."""
     server = serve(environment=two_workers(redis))
-    children = [pid for pid in tree(server.pid) if pid != server.pid]
-    for round_ in range(2):
+    for round_ in range(ROUNDS):
         _, key = issue(server, "clinician", label=f"round {round_}")
         started = time.monotonic()
-        answers = ask_often(server, key, ASKED)
+        before = ask_often(server, key, BEFORE_THE_KILL)
+        if round_ % KILL_EVERY == 0:
+            assert wait_until(lambda: len(server.workers()) == 2, timeout_s=30)
+            kill(server.workers()[round_ // KILL_EVERY % 2])
+        after = ask_often(server, key, ASKED - BEFORE_THE_KILL)
         assert time.monotonic() - started < 50, "too slow to say anything about one window"
-        assert Counter(answer.status for answer in answers) == {200: LIMIT, 429: ASKED - LIMIT}
-        waits = [int(answer.headers["retry-after"]) for answer in answers if answer.status == 429]
+        statuses = Counter(answer.status for answer in before + after)
+        # a busy machine may be too slow for the store's 100 ms: then nobody passes, and a place may be lost
+        slow = statuses[503]
+        assert LIMIT - slow <= statuses[200] <= LIMIT, f"round {round_}: {statuses}"
+        assert statuses[200] + statuses[429] + slow == ASKED
+        assert slow <= ASKED // 100, statuses
+        waits = [int(answer.header("retry-after") or 0) for answer in after if answer.status == 429]
         assert all(1 <= wait <= 60 for wait in waits)
-        assert {answer.code for answer in answers if answer.status == 429} == {"rate_limited"}
-    assert len(children) >= 2
 
 
-def test_a_killed_worker_gives_nobody_a_second_hundred(redis: Redis, serve: Serve) -> None:
+def kill(worker: int) -> None:
+    os.kill(worker, signal.SIGKILL)
+    assert wait_until(lambda: not is_alive(worker), timeout_s=5)
+
+
+def test_two_workers_count_as_one(redis: Redis, serve: Serve) -> None:
+    """Each is asked as often as the other, in turn."""
     server = serve(environment=two_workers(redis))
     _, key = issue(server, "clinician")
-    first = Counter(answer.status for answer in ask_often(server, key, LIMIT // 2))
-    victim = server.workers()[0]
-    os.kill(victim, signal.SIGKILL)
-    assert wait_until(lambda: victim not in server.workers() and len(server.workers()) == 2, timeout_s=30)
-    second: Counter[int] = Counter()
-    for _ in range(ASKED // 2):
-        try:
-            second[server.get("/whoami", headers={"X-API-Key": key}).status] += 1
-        except OSError:
-            second[0] += 1
-    assert first == {200: LIMIT // 2}
-    assert second[200] == LIMIT - LIMIT // 2
-    assert set(second) <= {200, 429, 0}
+    request = f"GET /whoami HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n".encode()
+    with connections_to_each(server, 1) as connections:
+        rounds = [
+            ask(connection, request * 10, 10) for _ in range(8) for (connection,) in connections.values()
+        ]
+    statuses = [[answer.status for answer in answers] for answers in rounds]
+    assert statuses == [[200] * 10] * 10 + [[429] * 10] * 6
 
 
 def test_a_refusal_costs_nothing_and_its_retry_after_is_right(serve: Serve) -> None:
@@ -125,11 +146,23 @@ def test_without_its_store_the_limiter_lets_nobody_pass(redis: Redis, serve: Ser
     assert wait_until(lambda: server.get("/whoami", role="clinician").status == 200, timeout_s=5)
 
 
-def test_the_clock_of_the_machine_does_not_matter(redis: Redis) -> None:
-    import ast
+def test_no_wall_clock_is_asked_about_a_limit(redis: Redis, serve: Serve) -> None:
+    """Not by our code, and not by Redis for us: no time, and no key that ends by itself."""
+    wall = {"time", "now", "utcnow", "today", "time_ns"}
+    source = (ROOT / "src" / "hilum" / "serving" / "limits.py").read_text()
+    names = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    assert names & wall == set()
+    server = serve(environment={"HILUM_LIMITER_URL": redis.url})
+    assert server.get("/whoami", role="clinician").status == 200
+    assert server.get("/whoami", headers={"X-API-Key": "x"}).status == 401
+    asked = redis.ask("INFO", "commandstats")
+    commands = set(re.findall(r"cmdstat_([a-z]+)", asked))
+    assert {"evalsha", "lpush"} <= commands
+    assert commands & {"time", "expire", "pexpire", "expireat", "pexpireat", "setex", "psetex"} == set()
+    assert "expires=0" in redis.ask("INFO", "keyspace")
 
-    from tests.harness.server import ROOT
 
+def test_durations_of_the_service_are_on_the_monotonic_clock() -> None:
     found = [
         f"{path.name}:{node.lineno}"
         for path in sorted((ROOT / "src" / "hilum" / "serving").rglob("*.py"))

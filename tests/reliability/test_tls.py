@@ -1,21 +1,31 @@
 """Group K: TLS as a client meets it, not as a context object claims."""
 
+import os
+import re
+import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.harness.certificates import Authority
+from tests.harness.certificates import Authority, Pair
 from tests.harness.films import real_png
-from tests.harness.raw_http import exchange, is_closed_within
+from tests.harness.processes import wait_until
+from tests.harness.raw_http import connect, exchange, is_closed_within
+from tests.harness.redis import Redis
 from tests.harness.server import Server, ServerEnded
 
 from .conftest import GENEROUS, Serve, start
 
 HANDSHAKE_S = 15.0
+RENEWAL_REQUESTS = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +154,86 @@ def test_a_bad_certificate_is_refused_at_the_start(authority: Authority, serve: 
     }
     with pytest.raises(ServerEnded, match="exit 2"):
         serve(*pairs[fault](), keys=False)
+
+
+def put(pair: Pair, in_place_of: Pair) -> None:
+    """Renew as certbot or a mounted secret does: each file at once, one after the other."""
+    os.replace(pair.key, in_place_of.key)
+    os.replace(pair.certificate, in_place_of.certificate)
+
+
+def shown_by_each_worker(server: Server) -> set[bytes]:
+    """Return what certificates new connections are shown; enough of them that every worker has its turn."""
+    shown = set()
+    for _ in range(20):
+        with connect(server.address, tls=server.tls) as connection:
+            assert isinstance(connection, ssl.SSLSocket)
+            shown.add(connection.getpeercert(binary_form=True) or b"")
+    return shown
+
+
+def days_left(server: Server) -> float:
+    text = server.get("/metrics", role="admin").body.decode()
+    found = re.search(r"^hilum_certificate_expiry_seconds(?:{[^}]*})? (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1]) / 86_400
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
+def test_certificates_are_renewed_under_load_and_no_request_fails(
+    authority: Authority, tmp_path: Path, serve: Serve
+) -> None:
+    """Two good renewals and three that must not be taken, while every request has a connection of its own."""
+    pair = authority.issue("renewed", last=20)
+    with Redis(tmp_path / "redis") as redis:
+        workers = {"HILUM_WORKERS": "2", "HILUM_LIMITER_URL": redis.url}
+        server = serve(*pair.arguments, environment={**GENEROUS, **workers}, tls=authority.client_context())
+        assert days_left(server) == pytest.approx(20, abs=0.1)
+        statuses: Counter[int] = Counter()
+        is_over = threading.Event()
+
+        def ask() -> None:
+            while not is_over.is_set():
+                statuses[server.get("/health/live").status] += 1
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(ask) for _ in range(4)]
+            try:
+                renew_and_spoil(authority, pair, server)
+                assert wait_until(lambda: statuses[200] >= RENEWAL_REQUESTS, timeout_s=30)
+            finally:
+                is_over.set()
+            for one in asking:
+                one.result()
+        assert set(statuses) == {200}
+
+
+def renew_and_spoil(authority: Authority, pair: Pair, server: Server) -> None:
+    first = pair.certificate.read_bytes()
+    bad = {
+        "expired": authority.issue("expired-renewal", first=-20, last=-1),
+        "open": authority.issue("open-renewal", mode=0o644),
+        "mismatched": Pair(authority.issue("x").certificate, authority.issue("y").key),
+    }
+    for fault, spoiled in bad.items():
+        put(spoiled, pair)
+        time.sleep(2)  # workers look every second
+        assert refusals(server) >= 2 * (1 + list(bad).index(fault)), fault
+        assert shown_by_each_worker(server) == {ssl.PEM_cert_to_DER_cert(first.decode())}, fault
+        assert days_left(server) == pytest.approx(20, abs=0.1), fault
+    new = authority.issue("new", last=25)
+    os.replace(new.certificate, pair.certificate)
+    time.sleep(1.5)  # looked at once between the two: the pair does not fit yet
+    assert shown_by_each_worker(server) == {ssl.PEM_cert_to_DER_cert(first.decode())}
+    os.replace(new.key, pair.key)
+    wanted = {ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())}
+    assert wait_until(lambda: shown_by_each_worker(server) == wanted, timeout_s=5)
+    assert wait_until(lambda: abs(days_left(server) - 25) < 0.1, timeout_s=5)
+    put(authority.issue("newer", last=28), pair)
+    wanted = {ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())}
+    assert wait_until(lambda: shown_by_each_worker(server) == wanted, timeout_s=5)
+    assert wait_until(lambda: abs(days_left(server) - 28) < 0.1, timeout_s=5)
+
+
+def refusals(server: Server) -> int:
+    return server.output().count(b"a new certificate cannot be used")

@@ -1,7 +1,6 @@
 """A real `hilum serve` with the fake engine, in a process of its own on a free port, ended by its pid."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -20,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-ROOT = Path(__file__).parents[2]
+from tests.harness.server import ROOT, clean_environment
+
 _LISTENING = re.compile(r"listening on (https?)://127\.0\.0\.1:(\d+)")
 
 
@@ -35,14 +35,12 @@ class Served:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HILUM_")}
-        fixed = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         words = ["--data", str(self.folder / "data"), "--port", "0", *(["--demo"] if self.demo else [])]
         self.out, self.err = self.folder / "out", self.folder / "err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.serving.serve_fake", "serve", *words, *self.words],
-                env={**kept, **fixed, **self.environment}, cwd=ROOT, stdout=out, stderr=err,
+                env=clean_environment(self.environment), cwd=ROOT, stdout=out, stderr=err,
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while (found := _LISTENING.search(self.err.read_text())) is None:

@@ -52,10 +52,16 @@ def test_auditors_page_through_the_journal(running: Running):
     assert rest["next_after"] is None
     assert [record["kind"] for record in rest["records"]] == ["predict", "predict", "read-audit"]
     assert rest["records"][0]["timestamp"].endswith("Z")
+    newest = running.get("/audit?before=5&limit=3", "auditor").json()
+    assert [record["seq"] for record in newest["records"]] == [4, 3, 2]
+    assert (newest["next_before"], newest["next_after"]) == (2, None)
+    oldest = running.get("/audit?before=2&limit=3", "auditor").json()
+    assert [record["seq"] for record in oldest["records"]] == [1]
+    assert (oldest["next_before"], oldest["next_after"]) == (None, None)
     one = running.predict().json()["request_id"]
     found = running.get(f"/audit?request_id={one}", "auditor").json()["records"]
     assert [record["request_id"] for record in found] == [one]
-    for bad in ("after=-1", "limit=0", "limit=1001", "request_id=x", f"after={2**63}"):
+    for bad in ("after=-1", "before=0", "limit=0", "limit=1001", "request_id=x", f"after={2**63}"):
         assert running.get(f"/audit?{bad}", "auditor").status_code == 422
 
 

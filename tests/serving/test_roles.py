@@ -31,6 +31,13 @@ REVIEWED = {
     ("POST", "/feedback"): MEDICAL,
     ("GET", "/audit"): OVERSIGHT,
     ("GET", "/audit/verify"): OVERSIGHT,
+    ("GET", "/monitoring"): OVERSIGHT,
+    ("GET", "/monitoring/curves"): OVERSIGHT,
+    ("GET", "/monitoring/alerts"): OVERSIGHT,
+    ("GET", "/monitoring/alerts/{alert_id}"): OVERSIGHT,
+    ("POST", "/monitoring/alerts/{alert_id}/acknowledge"): {"admin"},
+    ("GET", "/review"): MEDICAL,
+    ("POST", "/review/{feedback_id}"): MEDICAL,
     ("GET", "/admin/keys"): {"admin"},
     ("POST", "/admin/keys"): {"admin"},
     ("DELETE", "/admin/keys/{key_id}"): {"admin"},
@@ -42,6 +49,7 @@ REVIEWED = {
     ("POST", "/admin/lockdown"): {"admin"},
     ("DELETE", "/admin/lockdown"): {"admin"},
 }
+NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -81,6 +89,7 @@ def test_who_may_call_what_is_as_reviewed(credentials: tuple[Running, dict[str, 
     cells = 0
     for path in sorted(paths):
         url = path.replace("{path:path}", "main.js").replace("{key_id}", "0" * 16)
+        url = url.replace("{alert_id}", NO_SUCH_ID).replace("{feedback_id}", NO_SUCH_ID)
         for method in METHODS:
             for who, headers in shown.items():
                 cells += 1

@@ -1,12 +1,12 @@
+import os
 import ssl
 from pathlib import Path
 
 import pytest
 
 from hilum.domain.errors import ConfigError
-from hilum.serving.settings import read_settings
-from hilum.serving.tls import certificate_seconds_left, make_context
-from tests.serving.conftest import Start
+from hilum.serving.settings import ServiceSettings, read_settings
+from hilum.serving.tls import LiveCertificate, make_context
 from tests.serving.process import write_certificate
 
 
@@ -34,9 +34,45 @@ def test_a_certificate_that_nobody_would_take_is_refused(tmp_path: Path):
         make_context(read_settings(tls_cert=key, tls_key=key))
 
 
-def test_the_metric_says_how_long_the_certificate_lasts(start: Start, tmp_path: Path):
+def renew(settings: ServiceSettings, folder: Path, *, days: int) -> None:
+    """Put a new pair in the place of the one in use."""
+    certificate, key = write_certificate(folder, days=days)
+    os.replace(key, settings.tls_key)
+    os.replace(certificate, settings.tls_cert)
+
+
+def test_a_certificate_in_use_is_followed_and_a_bad_one_is_not(tmp_path: Path):
     certificate, key = write_certificate(tmp_path, days=2)
-    assert certificate_seconds_left(certificate) == pytest.approx(2 * 86_400, abs=60)
-    running = start(tls_cert=certificate, tls_key=key)
-    gauge = running.service.metrics.certificate._value.get()
-    assert gauge == pytest.approx(2 * 86_400, abs=60)
+    settings = read_settings(tls_cert=certificate, tls_key=key)
+    context, live = make_context(settings), LiveCertificate(settings)
+    assert live.seconds_left() == pytest.approx(2 * 86_400, abs=60)
+    assert not live.look(context)
+    renew(settings, tmp_path / "expired", days=-1)
+    with pytest.raises(ConfigError, match="is valid from"):
+        live.look(context)
+    assert live.seconds_left() == pytest.approx(2 * 86_400, abs=60)  # of the one in use, not of the file
+    assert not live.look(context)  # told once
+    renew(settings, tmp_path / "new", days=9)
+    assert live.look(context)
+    assert live.seconds_left() == pytest.approx(9 * 86_400, abs=60)
+
+
+def test_a_pair_that_arrives_one_file_after_the_other_is_taken_with_the_second(tmp_path: Path):
+    certificate, key = write_certificate(tmp_path, days=2)
+    settings = read_settings(tls_cert=certificate, tls_key=key)
+    context, live = make_context(settings), LiveCertificate(settings)
+    new, new_key = write_certificate(tmp_path / "new", days=9)
+    os.replace(new, certificate)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        live.look(context)
+    os.replace(new_key, key)
+    assert live.look(context)
+    certificate.unlink()
+    with pytest.raises(ConfigError, match="does not exist"):
+        live.look(context)
+    key.chmod(0o644)
+    renew(settings, tmp_path / "newer", days=20)
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="others may read or change"):
+        live.look(context)
+    assert live.seconds_left() == pytest.approx(9 * 86_400, abs=60)

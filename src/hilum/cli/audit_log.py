@@ -46,7 +46,7 @@ def verify(
     """Find an altered, deleted, inserted or reordered record; exit 1 when there is one."""
     from dataclasses import asdict
 
-    with closing(_open(data, url, key_file, checkpoints)) as journal:
+    with closing(open_journal(data, url, key_file, checkpoints)) as journal:
         verdict = journal.verify()
     print(json.dumps(asdict(verdict)) if as_json else f"{'ok' if verdict.ok else 'BROKEN'}: {verdict.reason}")
     if not verdict.ok:
@@ -66,7 +66,7 @@ def export(
     """Write the journal as JSON lines that can be verified without hilum."""
     from hilum.journal.export import export_lines
 
-    with closing(_open(data, url, key_file, checkpoints)) as journal:
+    with closing(open_journal(data, url, key_file, checkpoints)) as journal:
         if out is None:
             for line in export_lines(journal):
                 print(line)
@@ -89,7 +89,7 @@ def retention(
     from hilum.journal.clock import now_utc
     from hilum.journal.retention import run_retention
 
-    with closing(_open(data, url, key_file, checkpoints)) as journal:
+    with closing(open_journal(data, url, key_file, checkpoints)) as journal:
         outcome = run_retention(journal, now_utc(), confirmed=confirm)
     print(f"{outcome.anonymised} anonymised, {outcome.purged} purged")
     if outcome.held_up_by is not None:
@@ -98,7 +98,9 @@ def retention(
         )
 
 
-def _open(data: Path | None, url: str | None, key_file: Path | None, checkpoints: Path | None) -> "Journal":
+def open_journal(
+    data: Path | None, url: str | None, key_file: Path | None, checkpoints: Path | None
+) -> "Journal":
     """Open the journal of a service, by the settings of the environment with those given on top."""
     from hilum.journal.journal import Journal
     from hilum.journal.storage import Storage

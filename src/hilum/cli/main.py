@@ -10,7 +10,20 @@ import warnings
 
 import typer
 
-from hilum.cli import audit_log, data, experiment, monitor, operate, registry, serve, site, trust
+from hilum.cli import (
+    audit_log,
+    data,
+    drill,
+    experiment,
+    monitor,
+    operate,
+    recalibrate,
+    registry,
+    retrain,
+    serve,
+    site,
+    trust,
+)
 from hilum.domain.errors import ConfigError, HilumError
 from hilum.domain.notice import NOTICE
 
@@ -29,11 +42,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (data, experiment, trust, site, operate, registry, serve):
+for _group in (data, drill, experiment, trust, site, operate, registry, retrain, recalibrate, serve):
     for _command in _group.COMMANDS:
         _name, _function = _command if isinstance(_command, tuple) else (None, _command)
         app.command(_name)(_function)
-for _name, _commands in {**serve.GROUPS, "audit-log": audit_log.APP, "monitor": monitor.APP}.items():
+_GROUPS = {**serve.GROUPS, **retrain.GROUPS, "audit-log": audit_log.APP, "monitor": monitor.APP}
+for _name, _commands in _GROUPS.items():
     app.add_typer(_commands, name=_name)
 
 

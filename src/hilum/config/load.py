@@ -35,6 +35,20 @@ def load_config(path: Path | None = None, *, overrides: Iterable[str] = ()) -> T
     return validate_config(tree, origin=str(path) if path else "configuration")
 
 
+def override_config(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig:
+    """Return a configuration with items ``section.key=value`` applied on top.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is not allowed.
+    """
+    tree = dump_config(config)
+    for item in overrides:
+        _apply_override(tree, item)
+    return validate_config(tree, origin="--set")
+
+
 def validate_config(tree: dict[str, Any], *, origin: str) -> TrainConfig:
     """Return the typed configuration of a plain tree; `origin` names it in messages.
 

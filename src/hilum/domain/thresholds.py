@@ -764,16 +764,17 @@ DRIFT_ALPHA: Final = 1e-4
 """Chance that one look at a signal that has not moved is called a drift. Ours: seven input signals looked at
 daily for a year are some 2,600 looks, so about 0.3 false alarms a year are left."""
 
-EMBEDDING_ALPHA: Final = 1e-3
-"""Level of the two-sample test of embeddings. Ours: the permutation test cannot go lower at its number of
-permutations; windows of 200 films follow each other some 70 times a year at a site of 40 films a day."""
+EMBEDDING_ALPHA: Final = 1e-4
+"""Level of the two-sample test of embeddings. Ours, as DRIFT_ALPHA: the window slides, so that each film
+makes a look; 14,000 films a year make 73 windows apart and about ten times as many looks that chance treats
+as such, which leaves less than 0.1 false alarms."""
 
 LABELLED_ALPHA: Final = 1e-3
 """Chance that one look at labelled films calls a loss that is none. Ours: labels are few, and the 52 weeks of
 a year times five signals leave 0.3 false alarms."""
 
-EMBEDDING_PERMUTATIONS: Final = 1_999
-"""Permutations of the two-sample test: the least p is 1 in 2,000. Ours."""
+EMBEDDING_PERMUTATIONS: Final = 19_999
+"""Permutations of the two-sample test, fewer where p is plainly not small: the least is 1 in 20,000. Ours."""
 
 EMBEDDING_WINDOW_FILMS: Final = 200
 """Films that the two-sample test compares with the reference sample. Ours, by simulation
@@ -902,3 +903,97 @@ more than 300 films to tell from chance."""
 
 MIN_GROUP_FILMS: Final = 5
 """Films below which a day's counts do not outlive the records that they were made of. RELIABILITY N."""
+
+# --- Structure of the journal's file -----------------------------------------------------------------
+
+JOURNAL_STRUCTURE_FAULTS: Final = 100
+"""Faults of its file that a check of the journal collects before it stops; it names the first. Ours."""
+
+# --- Speed of the service ------------------------------------------------------------------------
+
+KEPT_FREE_BYTES: Final = 128 * 1024 * 1024
+"""Freed memory that a process of the service keeps for its next films. Ours: two full batches on the way."""
+
+# --- Recalibration -----------------------------------------------------------------------------------------
+
+RECALIBRATION_FOLDS: Final = 5
+"""Parts of the labelled answers of which each is scored by a temperature of the others. Ours."""
+
+RECORDED_PROBABILITY_STEP: Final = 1e-6
+"""Rounding of probabilities in the journal: six digits; one recorded as 0 is taken for half of it. Ours."""
+
+# --- Drills ---------------------------------------------------------------------------------------
+DRILL_WARM_UP_DAYS: Final = 30
+"""Days of usual films before a fault begins, so that every signal has its history. Ours."""
+
+DRILL_DAYS: Final = 28
+"""Days that a fault lasts, within which it is detected or not. Ours: the longest window of labels."""
+
+DRILL_FILMS_PER_DAY: Final = 40
+"""Films of a usual working day. Ours: a small hospital, at which detection takes longest."""
+
+DRILL_WEEKEND_SHARE: Final = 0.4
+"""Films of a Saturday, a Sunday or a holiday, as a share of a working day's. Ours."""
+
+DRILL_HOLIDAYS: Final = (
+    (1, 1),
+    (1, 6),
+    (4, 6),
+    (5, 1),
+    (5, 14),
+    (5, 25),
+    (10, 3),
+    (11, 1),
+    (12, 25),
+    (12, 26),
+)
+"""Month and day of holidays of a simulated year. Ours: ten, as many as most countries have."""
+
+DRILL_VOLUME_DISPERSION: Final = 40.0
+"""Shape of the gamma distribution that a day's expected films are multiplied by: days differ by 16 % beyond
+what chance explains. Ours."""
+
+DRILL_LABELLED_SHARE: Final = 0.3
+"""Share of answers that a reader labels in a drill. Ours."""
+
+DRILL_REFERENCE_PHANTOMS: Final = 320
+DRILL_STREAM_PHANTOMS: Final = 360
+"""Phantoms that make the reference and the stream of a drill without films. Ours: a PSI of 0.2 needs more
+than 170 reference films, and a window of 200 films should hold none twice."""
+
+DRILL_MAX_FALSE_ALARMS_PER_YEAR: Final = 2.0
+"""False alarms of a fault-free year that are bearable. The requirement."""
+
+DRILL_SCANNER: Final = {"gamma": 1.35, "contrast": 0.85, "noise_grey": 5.0, "side_share": 0.8}
+"""Another vendor's film: exponent on grey / 255, factor on the contrast, deviation of noise, and pixels of a
+side as a share of before. Ours: each about severity 2 of the robustness test."""
+
+DRILL_OVEREXPOSURE: Final = 1.6
+"""Factor on every grey value of an export with a wrong window; what passes white is white. Ours."""
+
+DRILL_PREVALENCE_FACTOR: Final = 4.0
+"""By how much more often films of tuberculosis come after a jump of prevalence. The requirement."""
+
+DRILL_FLIPPED_SHARE: Final = 0.5
+"""Share of calls of Pneumonia that a failing model calls Normal. Ours."""
+
+DRILL_MISLABELLED_SHARE: Final = 0.3
+"""Share of readers' labels that are shuffled. Ours."""
+
+DRILL_VOLUME_FACTOR: Final = 5.0
+"""Films of a burst, as a multiple of the usual. The requirement."""
+
+DRILL_STORM_SHARE: Final = 0.5
+"""Share of requests that send one and the same film. Ours."""
+
+DRILL_LATENCY_MS: Final = 30.0
+"""Time for one film in a drill. Ours: about what one core of a laptop takes."""
+
+DRILL_LATENCY_GROWTH: Final = 1.2
+"""By how much the time for one film grows from day to day. Ours."""
+
+DRILL_BOLDNESS: Final = 3.0
+"""By how much every logit is multiplied when probabilities are too bold. Ours."""
+
+DRILL_BROKEN_SHARE: Final = 0.05
+"""Share of requests that are answered 500. Ours."""

@@ -23,7 +23,7 @@ from hilum.evaluation.operating_points import (
     assess_scenarios,
     assess_target,
 )
-from hilum.evaluation.promises import Promises, make_promises
+from hilum.evaluation.promises import GivenPromises, Promises, make_promises
 from hilum.evaluation.subgroups import (
     SourceConfounding,
     Subgroup,
@@ -42,6 +42,14 @@ class WorstFilm:
     called: str
     confidence: float
     probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswers:
+    """What a model answers by already: its temperature, and its promises where they are kept as well."""
+
+    temperature: Temperature
+    promises: GivenPromises | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,9 +99,18 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    inputs: EvaluationInput, *, resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
+    inputs: EvaluationInput,
+    *,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = 0,
+    given: GivenAnswers | None = None,
 ) -> Evaluation:
     """Evaluate scored films: fit on validation, measure on the split under test.
+
+    Parameters
+    ----------
+    given
+        Taken instead of what would be fitted on validation; cut-offs of WHO's target are fitted all the same.
 
     Raises
     ------
@@ -103,7 +120,7 @@ def evaluate_predictions(
     """
     films = read_scored_films(inputs.predictions)
     validation, shared_patients = _read_validation(inputs)
-    temperature = _fit_temperature(validation)
+    temperature = given.temperature if given else _fit_temperature(validation)
     raw, probabilities = scale(films.logits, 1.0), scale(films.logits, temperature.value)
     known = (films.labels, probabilities, films.patients)
     calibrated = calibrate(*known, resamples=resamples, seed=seed)
@@ -137,7 +154,13 @@ def evaluate_predictions(
         confounding=measure_confounding(films),
         worst_films=find_worst_films(films, probabilities),
         gap=read_gap(inputs.history) if inputs.history else None,
-        promises=make_promises(validation, fitted_on[1], films.labels, probabilities)
+        promises=make_promises(
+            validation,
+            fitted_on[1],
+            films.labels,
+            probabilities,
+            given=given.promises if given else None,
+        )
         if validation and fitted_on and not inputs.fitted_on_test
         else None,
     )

@@ -33,7 +33,7 @@ from hilum.domain.thresholds import (
 from hilum.evaluation.embedding_distance import EmbeddingDistance
 from hilum.evaluation.packed_array import pack_array, unpack_array
 from hilum.evaluation.wrong_films import WRONG_KINDS, Film, expose_badly, jitter_film
-from hilum.imaging.appearance import mean_film, measure_appearance
+from hilum.imaging.appearance import grey_entropy_bits, mean_film
 from hilum.imaging.structure import describe_structure
 
 GATE_VERSION = 1
@@ -70,8 +70,7 @@ def measure_flatness(film: Film) -> float:
     """Return 8 minus the bits of entropy of a film's middle: high for a picture with little contrast."""
     margin_y, margin_x = (round(GATE_CENTRE_MARGIN * side) for side in film.shape)
     height, width = film.shape
-    middle = film[margin_y : height - margin_y, margin_x : width - margin_x]
-    return 8.0 - measure_appearance(np.ascontiguousarray(middle)).entropy_bits
+    return 8.0 - grey_entropy_bits(film[margin_y : height - margin_y, margin_x : width - margin_x])
 
 
 def fit_gate(

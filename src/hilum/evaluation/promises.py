@@ -6,12 +6,19 @@ record of this module is what a bundle carries and `hilum predict` answers by.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import READABLE_SHARES
-from hilum.evaluation.conformal import ClassCoverage, ConformalSets, fit_conformal, measure_coverage
+from hilum.evaluation.conformal import (
+    ClassCoverage,
+    ClassCut,
+    ConformalSets,
+    fit_conformal,
+    measure_coverage,
+)
 from hilum.evaluation.discrimination import DISEASES, NORMAL_INDEX
 from hilum.evaluation.inputs import BoolArray, FloatArray, IntArray, ScoredFilms
 from hilum.evaluation.referral import ReferralRule, feasible_miss_rate, fit_referral
@@ -60,8 +67,28 @@ class Promises:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class GivenPromises:
+    """Prediction sets and referral rules of a released model."""
+
+    sets: ConformalSets
+    rules: Mapping[str, ReferralRule]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "GivenPromises":
+        """Read `referral` of a bundle.json."""
+        cuts = {name: ClassCut(**cut) for name, cut in record["sets"]["cuts"].items()}
+        rules = [ReferralRule(**rule) for rule in record["rules"]]
+        return cls(ConformalSets(record["sets"]["miss_rate"], cuts), {rule.disease: rule for rule in rules})
+
+
 def make_promises(
-    validation: ScoredFilms, known: FloatArray, labels: IntArray, probabilities: FloatArray
+    validation: ScoredFilms,
+    known: FloatArray,
+    labels: IntArray,
+    probabilities: FloatArray,
+    *,
+    given: GivenPromises | None = None,
 ) -> Promises:
     """Fit promises on validation and look at them on the films under test.
 
@@ -71,12 +98,14 @@ def make_promises(
         Calibrated probabilities of the validation films, float64 (M, K).
     labels, probabilities
         Of the films under test, int64 (N,) and float64 (N, K).
+    given
+        Promises that are looked at instead of fitted ones.
     """
-    sets = fit_conformal(known, validation.labels)
+    sets = given.sets if given else fit_conformal(known, validation.labels)
     rules = []
     for disease in (*DISEASES, ANY_DISEASE):
         scores, sick = disease_scores(known, validation.labels, disease)
-        rule = fit_referral(scores, sick, disease=disease)
+        rule = given.rules.get(disease) if given else fit_referral(scores, sick, disease=disease)
         if rule is None:
             continue
         tested, tested_sick = disease_scores(probabilities, labels, disease)

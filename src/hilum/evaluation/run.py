@@ -14,7 +14,7 @@ from hilum import __version__
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest
 from hilum.domain.findings import CLASS_NAMES
-from hilum.evaluation.evaluate import Evaluation, evaluate_predictions
+from hilum.evaluation.evaluate import Evaluation, GivenAnswers, evaluate_predictions
 from hilum.evaluation.inputs import EvaluationInput
 from hilum.evaluation.predictions import ScoredSplit, score_split
 from hilum.evaluation.reference_profile import REFERENCE_FILE, profile_films
@@ -41,8 +41,9 @@ def run_evaluation(
     *,
     split: str,
     attention: Attention,
+    given: GivenAnswers | None = None,
 ) -> EvaluationResult:
-    """Evaluate a model on one split; temperature and cut-offs are fitted on the validation split alone.
+    """Evaluate a model on one split; temperature and cut-offs are fitted on validation alone.
 
     Writes predictions.parquet, reference_profile.json, evaluation.json, evaluation.html and figures/ into
     `out`.
@@ -53,6 +54,8 @@ def run_evaluation(
         Of the model, printed on the page.
     attention
         Sums up where the model looks, for the page.
+    given
+        What a released model answers by; fitted on validation when not given.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def run_evaluation(
             history=scorer.history,
         ),
         seed=scorer.config.reproducibility.seed,
+        given=given,
     )
     out.mkdir(parents=True, exist_ok=True)
     _write_predictions(out / "predictions.parquet", validation, tested)

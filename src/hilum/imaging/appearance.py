@@ -92,8 +92,7 @@ class TemplateMatch:
 def measure_appearance(pixels: NDArray[np.uint8]) -> Appearance:
     """Measure a picture, uint8 (H, W), MONOCHROME2."""
     low, high = np.percentile(pixels, (2, 98))
-    shares = np.bincount(pixels.ravel(), minlength=_GREY_LEVELS) / pixels.size
-    present = shares[shares > 0]
+    shares = _grey_shares(pixels)
     small = resize_square(pixels, _EDGE_SIDE_PX).astype(np.float32)
     deviation = float(small.std())
     right = cv2.Sobel(small, cv2.CV_32F, 1, 0, ksize=3) / 8  # grey levels per pixel
@@ -107,7 +106,7 @@ def measure_appearance(pixels: NDArray[np.uint8]) -> Appearance:
         mean=float(pixels.mean()),
         deviation=float(pixels.std()),
         spread=float(high - low),
-        entropy_bits=max(0.0, float(-(present * np.log2(present)).sum())),
+        entropy_bits=_entropy_bits(shares),
         black_share=float(shares[: _NEAR_END + 1].sum()),
         white_share=float(shares[_GREY_MAX - _NEAR_END :].sum()),
         edge_share=float((np.hypot(right, down) > _STEEP_GREY).mean()),
@@ -116,6 +115,20 @@ def measure_appearance(pixels: NDArray[np.uint8]) -> Appearance:
         flip_correlation=float((coarse * coarse[::-1]).sum()),
         centre_darkness=float((frame - middle.mean()) / max(deviation, _EPSILON)),
     )
+
+
+def grey_entropy_bits(pixels: NDArray[np.uint8]) -> float:
+    """Return the `entropy_bits` of a picture, uint8 (H, W), alone."""
+    return _entropy_bits(_grey_shares(pixels))
+
+
+def _grey_shares(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.bincount(pixels.ravel(), minlength=_GREY_LEVELS) / pixels.size
+
+
+def _entropy_bits(shares: NDArray[np.float64]) -> float:
+    present = shares[shares > 0]
+    return max(0.0, float(-(present * np.log2(present)).sum()))
 
 
 def resize_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

@@ -3,10 +3,14 @@
 The pipeline of PS3.4 N.2: modality LUT, VOI LUT, then presentation. Own arithmetic rather than pydicom's,
 because the answer must be 8-bit, padding must be kept out, and a file with an unusable window must
 not come out black.
+
+Equal stored values get equal grey: each step is worked out once for every value that occurs (a few thousand)
+and then looked up for every pixel (millions).
 """
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -17,6 +21,8 @@ from hilum.imaging.windowing import WHITE, robust_window, to_bytes
 MAX_LUT_ENTRIES = 1 << 16
 NEGATIVE_FROM = 1 << 15  # first value of a 16-bit two's complement that means a negative number
 LINEAR_MIN_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
+WIDEST_CODE_BYTES = 2  # of stored values that are counted and looked up as they are
+EXACT_COUNT = 1 << 24  # up to here float32, in which OpenCV counts, holds every whole number
 
 
 def displayed_grey(dataset: Dataset, stored: NDArray[np.integer], *, native: bool) -> NDArray[np.uint8]:
@@ -40,14 +46,34 @@ def displayed_grey(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
     ValueError
         If a rescale or LUT makes no sense.
     """
-    values = _stored_values(dataset, stored, native=native)
+    if stored.dtype.itemsize > WIDEST_CODE_BYTES:
+        narrow = np.int16 if dataset.get("PixelRepresentation") == 1 else np.uint16
+        stored, native = _stored_values(dataset, stored, native=native).astype(narrow), False
+    stored = np.ascontiguousarray(stored, stored.dtype.newbyteorder("="))
+    codes = stored.view(f"u{stored.itemsize}")
+    counts = _count(codes)
+    present = np.flatnonzero(counts).astype(codes.dtype)
+    values = _stored_values(dataset, present.view(stored.dtype), native=native)
     padding = _padding(dataset, values)
-    grey = _voi(dataset, _modality(dataset, values), padding)
+    grey = _voi(dataset, _modality(dataset, values), counts[present], padding)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         grey = WHITE - grey
     if padding is not None:
         grey[padding] = 0
-    return np.ascontiguousarray(grey)
+    table = np.zeros(len(counts), np.uint8)
+    table[present] = grey
+    return np.take(table, codes)
+
+
+def _count(codes: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    """Count the pixels of every code: uint8 or uint16 (H, W) to int64 (256,) or (65536,)."""
+    levels = 1 << (8 * codes.itemsize)
+    rows = max(1, EXACT_COUNT // codes.shape[1])
+    counts = np.zeros(levels, np.int64)
+    for top in range(0, len(codes), rows):
+        part = cv2.calcHist([codes[top : top + rows]], [0], None, [levels], [0, levels])
+        counts += part.ravel().astype(np.int64)
+    return counts
 
 
 def _stored_values(dataset: Dataset, stored: NDArray[np.integer], *, native: bool) -> NDArray[np.int32]:
@@ -87,11 +113,15 @@ def _modality(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.float64
 
 
 def _voi(
-    dataset: Dataset, values: NDArray[np.float64], padding: NDArray[np.bool_] | None
+    dataset: Dataset,
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    padding: NDArray[np.bool_] | None,
 ) -> NDArray[np.uint8]:
     """Apply the first VOI LUT or window, PS3.3 C.11.2; without a usable one, a robust window.
 
-    A window that leaves one grey level of a picture that has more is not usable.
+    `counts` are the pixels of each value. A window that leaves one grey level of a picture that has more is
+    not usable.
     """
     grey: NDArray[np.uint8] | None = None
     if dataset.get("VOILUTSequence"):
@@ -102,7 +132,7 @@ def _voi(
         if centers and widths:
             grey = windowed(values, centers[0], widths[0], str(dataset.get("VOILUTFunction") or "LINEAR"))
     if grey is None or np.ptp(grey if padding is None else grey[~padding]) == 0:
-        return robust_window(values, padding)
+        return robust_window(values, padding, counts=counts)
     return grey
 
 
@@ -114,7 +144,7 @@ def windowed(
     Parameters
     ----------
     values
-        (H, W), after the modality LUT.
+        Of any shape, after the modality LUT.
     center, width
         In the same unit.
     function
@@ -122,7 +152,7 @@ def windowed(
 
     Returns
     -------
-    uint8 (H, W), or None if the window is not a valid one.
+    uint8 of the same shape, or None if the window is not a valid one.
     """
     smallest = 0.0 if function in {"LINEAR_EXACT", "SIGMOID"} else LINEAR_MIN_WIDTH
     if not (math.isfinite(center) and math.isfinite(width)) or width < smallest or width == 0:

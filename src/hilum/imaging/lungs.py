@@ -15,6 +15,7 @@ lies and is no measurement of lungs.
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,15 +31,19 @@ from hilum.domain.thresholds import (
     MIN_LUNG_SHAPE_OVERLAP,
     UPPER_ZONE_END,
 )
+from hilum.imaging.disc_morphology import DiscMask, disc
+from hilum.imaging.windowing import quantile_of
 
 BoolMask = NDArray[np.bool_]
 ZONE_NAMES = ("upper", "middle", "lower")
 
 _FIT_PX = 48  # side of the film on which outlines are tried
 _WORK_PX = 256  # side on which the edges are refined
+_GREY_LEVELS = 256
 _RIGHT, _LEFT, _OUTSIDE = 1, 2, 3
 _PRIOR = 0.06  # share of the score that an outline loses one deviation from the usual place
 _RING_PX = 7  # width of the surroundings of an outline, at _FIT_PX
+_LARGEST_DISC_PX = 12
 _BORDER_PX = 24  # around a lung while it is smoothed: more than the largest disc reaches
 _COARSE = 3  # pixels of _FIT_PX to one on which outlines are tried first
 _TRIED_FINELY = 96  # outlines
@@ -135,33 +140,40 @@ def _fill_outside_air(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     Air hangs together with the edge of the film and is darker than some level: the highest at which it does
     not yet break into the place where lungs are.
     """
-    low, high = np.percentile(grey, (2, 98))
-    level = np.clip((grey.astype(np.float32) - low) / max(high - low, 1.0), 0.0, 1.0)
-    place = cv2.erode(_outline(_FIXED, grey.shape[0]).astype(np.uint8), _disc(9)) > 0
+    counts = np.bincount(grey.ravel(), minlength=_GREY_LEVELS)
+    greys = np.arange(_GREY_LEVELS, dtype=np.float64)
+    low, high = (quantile_of(greys, counts, share) for share in (0.02, 0.98))
+    scale = np.clip((greys - low) / max(high - low, 1.0), 0.0, 1.0)  # the level of each grey
+    place = _usual_place(grey.shape[0])
     air = np.zeros(grey.shape, dtype=np.bool_)
     below, above = 0, len(_AIR_LEVELS)  # what is reached only grows with the level
     while below < above:
         middle = (below + above) // 2
-        reached = _reached_from_edge(level < _AIR_LEVELS[middle])
-        if reached[place].mean() > MAX_AIR_LEAK:
+        reached = _reached_from_edge(cv2.LUT(grey, (scale < _AIR_LEVELS[middle]).astype(np.uint8)))
+        if np.count_nonzero(reached & place) / np.count_nonzero(place) > MAX_AIR_LEAK:
             above = middle
         else:
             air, below = reached, middle + 1
-    air = cv2.dilate(air.astype(np.uint8), _disc(4)) > 0
+    air = cv2.dilate(air.astype(np.uint8), disc(4)) > 0
+    level = cv2.LUT(grey, scale)
     if air.any() and not air.all():
-        level[air] = np.percentile(level[~air], 60)
+        body = counts - np.bincount(grey[air], minlength=_GREY_LEVELS)
+        level[air] = quantile_of(scale, body, 0.6)
     deviation = max(float(level.std()), 1e-3)
     return np.asarray((level - level.mean()) / deviation, dtype=np.float32)
 
 
-def _reached_from_edge(dark: BoolMask) -> BoolMask:
-    """Return the dark pixels that hang together with the top or the sides of the film."""
-    count, labels = cv2.connectedComponents(dark.astype(np.uint8))
-    reached = np.zeros(count, dtype=np.bool_)
-    for edge in (labels[0], labels[:, 0], labels[:, -1]):
-        reached[edge] = True
-    reached[0] = False
-    return np.asarray(reached[labels], dtype=np.bool_)
+@lru_cache(maxsize=1)
+def _usual_place(side_px: int) -> BoolMask:
+    """Return the inner part of where lungs are, bool (side, side)."""
+    return np.asarray(cv2.erode(_outline(_FIXED, side_px).astype(np.uint8), disc(9)) > 0, dtype=np.bool_)
+
+
+def _reached_from_edge(dark: Any) -> BoolMask:
+    """Return the dark pixels, ones of uint8 (S, S), that hang together with the top or the sides."""
+    framed = cv2.copyMakeBorder(dark, 1, 0, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    cv2.floodFill(framed, None, (0, 0), 2, flags=8)
+    return np.asarray(framed[1:, 1:-1] == 2, dtype=np.bool_)  # noqa: PLR2004 - what the flood left
 
 
 def _outline(box: _Box, side_px: int) -> BoolMask:
@@ -232,52 +244,51 @@ def _split(mask: BoolMask, box: _Box) -> tuple[BoolMask, BoolMask]:
     return mask & columns, mask & ~columns
 
 
-def _disc(radius_px: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2), dtype=np.uint8)
-
-
 def _refine(grey: NDArray[np.float32], box: _Box, outline: BoolMask) -> tuple[BoolMask, BoolMask, float]:
     """Bend an outline to the film; return both lungs and their overlap with the outline."""
-    shape = outline.astype(np.uint8)
-    cores = [part.astype(np.uint8) for part in _split(cv2.erode(shape, _disc(10)) > 0, box)]
-    markers = np.zeros(outline.shape, dtype=np.int32)
-    markers[cv2.dilate(shape, _disc(12)) == 0] = _OUTSIDE
-    for mark, core in zip((_RIGHT, _LEFT), cores, strict=True):
-        markers[core > 0] = mark
+    shape = DiscMask.pack(outline, margin=_LARGEST_DISC_PX)
+    around = shape.dilate(12).unpack()
+    markers = np.where(around, 0, _OUTSIDE).astype(np.int32)
+    for mark, core in zip((_RIGHT, _LEFT), _split(shape.erode(10).unpack(), box), strict=True):
+        markers[core] = mark
     middle = round(box.middle * grey.shape[1])
     markers[:, middle - 2 : middle + 3] = _OUTSIDE
     near = grey[markers != _OUTSIDE]
-    scaled = np.clip((grey - near.min()) / max(float(np.ptp(near)), 1e-6) * 255, 0, 255).astype(np.uint8)
-    cv2.watershed(cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR), markers)
-    lungs = []
-    for mark in (_RIGHT, _LEFT):
-        lungs.append(_smooth((markers == mark).astype(np.uint8)))
+    left, top, width, height = cv2.boundingRect(around.astype(np.uint8))
+    part = (  # all that is to be decided, with an edge that the watershed may write on
+        slice(max(0, top - 2), top + height + 2),
+        slice(max(0, left - 2), left + width + 2),
+    )
+    scaled = np.clip((grey[part] - near.min()) / max(float(np.ptp(near)), 1e-6) * 255, 0, 255)
+    markers[part] = cv2.watershed(
+        cv2.cvtColor(scaled.astype(np.uint8), cv2.COLOR_GRAY2BGR), markers[part].copy()
+    )
+    lungs = [_smooth(markers == mark) for mark in (_RIGHT, _LEFT)]
     found = lungs[0] | lungs[1]
     overlap = float((found & outline).sum() / max(int((found | outline).sum()), 1))
     return lungs[0], lungs[1], overlap
 
 
-def _smooth(mask: NDArray[np.uint8]) -> BoolMask:
+def _smooth(mask: BoolMask) -> BoolMask:
     """Return the largest part of a mask (S, S) without spurs, bays and holes."""
     left, top, width, height = cv2.boundingRect(
-        mask
+        mask.astype(np.uint8)
     )  # a lung fills a quarter of the film: only that is worked on
-    part = cv2.copyMakeBorder(
-        mask[top : top + height, left : left + width], *(_BORDER_PX,) * 4, cv2.BORDER_CONSTANT
-    )
-    opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, _disc(5))
-    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(11))
-    whole = _fill_holes(_largest(np.asarray(closed, dtype=np.uint8)))
+    part = np.pad(mask[top : top + height, left : left + width], _BORDER_PX)
+    opened = DiscMask.pack(part, margin=_LARGEST_DISC_PX).erode(5).dilate(5)
+    closed = opened.dilate(11).erode(11).unpack()
+    whole = _fill_holes(_largest(closed.astype(np.uint8)))
     smooth = np.zeros(mask.shape, dtype=np.bool_)
     smooth[top : top + height, left : left + width] = whole[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
     return smooth
 
 
 def _largest(mask: NDArray[np.uint8]) -> BoolMask:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    count, labels = cv2.connectedComponents(mask)
     if count == 1:
         return np.zeros(mask.shape, dtype=np.bool_)
-    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), dtype=np.bool_)
+    areas = np.bincount(labels.ravel())
+    return np.asarray(labels == 1 + int(np.argmax(areas[1:])), dtype=np.bool_)
 
 
 def _fill_holes(mask: BoolMask) -> BoolMask:

@@ -35,10 +35,10 @@ def _gradients(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     direction = (np.arctan2(down, right) / (2 * np.pi) * _DIRECTIONS) % _DIRECTIONS
     share = direction - np.floor(direction)
     lower = np.floor(direction).astype(np.intp) % _DIRECTIONS
-    maps = np.zeros((_DIRECTIONS, _SIDE_PX, _SIDE_PX), np.float32)
-    row, column = np.indices(film.shape)
-    maps[lower, row, column] += strength * (1.0 - share)
-    maps[(lower + 1) % _DIRECTIONS, row, column] += strength * share
+    maps = np.zeros((_DIRECTIONS, film.size), np.float32)
+    place = np.arange(film.size)
+    maps[lower.ravel(), place] = (strength * (1.0 - share)).ravel()
+    maps[(lower.ravel() + 1) % _DIRECTIONS, place] = (strength * share).ravel()
     cell_px = _SIDE_PX // _CELLS
     cells = maps.reshape(_DIRECTIONS, _CELLS, cell_px, _CELLS, cell_px).mean(axis=(2, 4))  # (8, 8, 8)
     energy = cv2.GaussianBlur((cells**2).sum(axis=0), (0, 0), 1.0)

@@ -39,7 +39,12 @@ def fit_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     return robust_window(values)
 
 
-def robust_window(values: NDArray[Any], ignored: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+def robust_window(
+    values: NDArray[Any],
+    ignored: NDArray[np.bool_] | None = None,
+    *,
+    counts: NDArray[np.int64] | None = None,
+) -> NDArray[np.uint8]:
     """Spread the values between two percentiles over 0 to 255, linearly.
 
     At most the share outside `ROBUST_WINDOW_PERCENTILES` is clipped at either end. If the percentiles
@@ -48,16 +53,19 @@ def robust_window(values: NDArray[Any], ignored: NDArray[np.bool_] | None = None
     Parameters
     ----------
     values
-        Integer or float (H, W), finite.
+        Integer or float, finite: the picture (H, W), or each of its values once (N,).
     ignored
-        bool (H, W), True where a value is padding and must not move the percentiles.
+        bool, True where a value is padding and must not move the percentiles.
+    counts
+        int64 (N,), the pixels of each value where it stands once.
 
     Returns
     -------
-    uint8 (H, W).
+    uint8 of the shape of `values`.
     """
-    counted = values if ignored is None or ignored.all() else values[~ignored]
-    low, high = _percentiles(counted)
+    kept = slice(None) if ignored is None or ignored.all() else ~ignored
+    counted = values[kept]
+    low, high = _percentiles(counted, None if counts is None else counts[kept])
     if low == high:
         low, high = float(counted.min()), float(counted.max())
     if low == high:
@@ -70,6 +78,31 @@ def to_bytes(grey: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(grey), 0, WHITE), dtype=np.uint8)
 
 
-def _percentiles(values: NDArray[Any]) -> tuple[float, float]:
-    low, high = np.percentile(values, ROBUST_WINDOW_PERCENTILES)
-    return float(low), float(high)
+def _percentiles(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> tuple[float, float]:
+    if counts is None:
+        low, high = np.percentile(values, ROBUST_WINDOW_PERCENTILES)
+        return float(low), float(high)
+    order = np.argsort(values)
+    ordered, counts = values[order], counts[order]
+    low, high = (quantile_of(ordered, counts, share / 100) for share in ROBUST_WINDOW_PERCENTILES)
+    return low, high
+
+
+def quantile_of(ordered: NDArray[Any], counts: NDArray[np.int64], share: float) -> float:
+    """Return the quantile, as `np.quantile` gives it, of values that each occur so often.
+
+    Parameters
+    ----------
+    ordered
+        float64 (N,), rising.
+    counts
+        int64 (N,), some above zero.
+    share
+        In [0, 1].
+    """
+    upto = np.cumsum(counts)
+    last = int(upto[-1]) - 1
+    rank = last * share
+    below = int(rank)
+    neighbours = ordered[np.searchsorted(upto, [below, min(below + 1, last)], side="right")]
+    return float(np.quantile(neighbours, rank - below))

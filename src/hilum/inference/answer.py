@@ -16,9 +16,9 @@ from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.domain.thresholds import LOW_CONFIDENCE_PROBABILITY
 from hilum.evaluation.calibration import scale
 from hilum.evaluation.commissioning import Recalibration, probability_of_sick
-from hilum.evaluation.conformal import ClassCut, ConformalSets
+from hilum.evaluation.conformal import ConformalSets
 from hilum.evaluation.inputs import FloatArray
-from hilum.evaluation.promises import ANY_DISEASE
+from hilum.evaluation.promises import ANY_DISEASE, GivenPromises
 from hilum.evaluation.referral import ReferralRule
 from hilum.registry.site_profile import SiteProfile
 
@@ -78,11 +78,11 @@ class AnswerRules:
         record = facts.get("referral")
         if record is None:
             return cls(facts["temperature"], site=site)
-        cuts = {name: ClassCut(**cut) for name, cut in record["sets"]["cuts"].items()}
+        given = GivenPromises.from_record(record)
         return cls(
             facts["temperature"],
-            ConformalSets(record["sets"]["miss_rate"], cuts),
-            tuple(ReferralRule(**rule) for rule in record["rules"]),
+            given.sets,
+            tuple(given.rules.values()),
             tuple((first, second) for first, second in record["confounded"]),
             site,
         )

@@ -16,7 +16,6 @@ import resource
 import struct
 import sys
 from dataclasses import asdict
-from hashlib import sha256
 from typing import Any, BinaryIO
 
 import cv2
@@ -95,7 +94,7 @@ def _answer(film: bytes, *, side_px: int, display: bool, formats: list[str] | No
         return _refuse(type(error).__name__, str(error))
     except MemoryError:
         return _refuse(UnreadableImage.__name__, damaged_message(FILM_NAME, "image"))
-    head: dict[str, Any] = {"facts": asdict(decoded.facts), "film_sha256": sha256(film).hexdigest()}
+    head: dict[str, Any] = {"facts": asdict(decoded.facts), "film_sha256": decoded.sha256}
     return json.dumps(head).encode(), decoded.pixels.tobytes(), png
 
 

@@ -1,15 +1,17 @@
 """Films decoded in processes of their own, which may die without harm (`hilum.inference.decode_child`)."""
 
+import fcntl
 import json
 import os
 import queue
-import selectors
+import select
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from hilum.inference.decode_child import LENGTH
 
 _START_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
+_PIPE_BYTES = 1 << 20  # the most that Linux gives to anybody: few turns between the processes for one film
 _MAX_HEAD_BYTES = 1 << 16
 _REFUSALS = {kind.__name__: kind for kind in (UnreadableImage, UnsupportedFormat, UnsuitableImage)}
 _QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -68,7 +71,11 @@ class DecodePool:
         formats: tuple[str, ...] | None = None,
         seconds: float = DECODE_SECONDS,
     ) -> None:
-        self._side_px, self._formats, self._seconds = side_px, formats, seconds
+        self._side_px, self._seconds = side_px, seconds
+        self._requests = {
+            display: json.dumps({"side_px": side_px, "display": display, "formats": formats}).encode()
+            for display in (False, True)
+        }
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._children: set[_Child] = set()
@@ -90,13 +97,10 @@ class DecodePool:
         DecoderFailed
             If the process died twice, or took longer than it may (`DecoderLate`, not tried again).
         """
-        request = json.dumps(
-            {"side_px": self._side_px, "display": display, "formats": self._formats}
-        ).encode()
         for is_last in (False, True):
             child = self._idle.get()
             try:
-                head, pixels, png = child.ask(request, data, self._seconds)
+                head, pixels, png = child.ask(self._requests[display], data, self._seconds)
             except (OSError, TimeoutError, ValueError) as error:
                 self._replace(child)
                 if isinstance(error, TimeoutError):
@@ -170,6 +174,17 @@ class _Child:
             stderr=subprocess.DEVNULL,  # decoders write what they find in headers there
             env={**os.environ, **_QUIET_NUMERICS},
         )
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None  # both were asked for
+        assert stdout is not None
+        self._stdin, self._stdout = stdin.fileno(), stdout.fileno()
+        os.set_blocking(self._stdin, False)
+        for pipe in (self._stdin, self._stdout):
+            _widen(pipe)
+        self._writable, self._readable = select.poll(), select.poll()
+        self._writable.register(self._stdin, select.POLLOUT)
+        self._readable.register(self._stdout, select.POLLIN)
+        self._received = bytearray()
         self._is_ready = False
 
     def wait_ready(self) -> None:
@@ -204,17 +219,15 @@ class _Child:
                 except OSError:
                     continue  # what was still to be flushed has no reader any more
 
-    def _send(self, deadline: float, *parts: bytes) -> None:
-        stdin, _ = self._pipes()
-        os.set_blocking(stdin.fileno(), False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdin, selectors.EVENT_WRITE)
-            for part in (piece for data in parts for piece in (LENGTH.pack(len(data)), data)):
-                left = memoryview(part)
-                while left:
-                    if not selector.select(max(0.0, deadline - time.monotonic())):
-                        raise TimeoutError
-                    left = left[os.write(stdin.fileno(), left[:_CHUNK_BYTES]) :]
+    def _send(self, deadline: float, request: bytes, data: bytes) -> None:
+        head = b"".join((LENGTH.pack(len(request)), request, LENGTH.pack(len(data))))
+        for part in (head, data):
+            left = memoryview(part)
+            while left:
+                try:
+                    left = left[os.write(self._stdin, left) :]
+                except BlockingIOError:
+                    _wait(self._writable, deadline)
 
     def _receive(self, deadline: float, *, most: int) -> bytes:
         (length,) = LENGTH.unpack(self._read_exactly(LENGTH.size, deadline))
@@ -223,21 +236,24 @@ class _Child:
         return self._read_exactly(length, deadline)
 
     def _read_exactly(self, count: int, deadline: float) -> bytes:
-        _, stdout = self._pipes()
-        parts = bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
-            while len(parts) < count:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError
-                part = os.read(stdout.fileno(), min(_CHUNK_BYTES, count - len(parts)))
-                if not part:
-                    raise BrokenPipeError
-                parts += part
-        return bytes(parts)
+        while len(self._received) < count:
+            _wait(self._readable, deadline)
+            part = os.read(self._stdout, _CHUNK_BYTES)
+            if not part:
+                raise BrokenPipeError
+            self._received += part
+        taken = bytes(self._received[:count])
+        del self._received[:count]
+        return taken
 
-    def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None  # both were asked for
-        assert stdout is not None
-        return stdin, stdout  # type: ignore[return-value]
+
+def _wait(pipe: select.poll, deadline: float) -> None:
+    if not pipe.poll(1000 * max(0.0, deadline - time.monotonic())):
+        raise TimeoutError
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more; where that is not to be had films go in smaller pieces."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -219,7 +219,7 @@ class Engine:
         film = decoded.pixels
         _refuse(self._gate.judge_pixels(film) if self._gate else None)
         lungs = self._beside.submit(estimate_lungs, film) if explain else None  # while the network runs
-        scores = self._network.score(film[None])
+        scores = self._network.score(film[None], is_alone=self._admitted == 1)
         _refuse(self._gate.judge_embedding(scores.embedding[0]) if self._gate else None)
         (answer,) = self._rules.answer(scores.logits, scores.embedding)
         explanation = None

@@ -1,16 +1,17 @@
-"""What readers say of answers: a misdiagnosis, or a confirmed label.
+"""What readers say of answers: a misdiagnosis, a confirmed label, or the label that a review ended with.
 
 It is the review queue and the retraining count. Holds codes alone, no text. A repeated request (same user,
-same idempotency key) is stored once.
+same idempotency key) is stored once. The newest label of an answer holds, so that of a review stands above
+the report that it was about, and both count as one labelled answer.
 """
 
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, cast, get_args
+from datetime import datetime, timedelta
+from typing import Literal, cast
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from hilum.domain.errors import InputError
 from hilum.domain.findings import CLASS_NAMES
@@ -19,10 +20,16 @@ from hilum.journal.clock import Clock, format_utc, now_utc, parse_utc
 from hilum.journal.storage import Storage
 from hilum.journal.tables import FeedbackRow
 
-FeedbackKind = Literal["misdiagnosis", "confirmed"]
-FEEDBACK_KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
+FeedbackKind = Literal["misdiagnosis", "confirmed", "reviewed"]
+"""`reviewed` is written by `FeedbackStore.review` alone."""
+FEEDBACK_KINDS: tuple[FeedbackKind, ...] = ("misdiagnosis", "confirmed")
+"""What a reader may say."""
+REPORTED_KINDS: frozenset[FeedbackKind] = frozenset({"misdiagnosis", "reviewed"})
+"""Kinds of labels that are there because somebody took an answer for wrong."""
 
 _TABLE = FeedbackRow.__table__
+_WAITS = (FeedbackRow.kind == "misdiagnosis") & FeedbackRow.reviewed_at.is_(None)
+_LATER = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,69 @@ class FeedbackStore:
         """Return statements, oldest first; those that wait for review alone when asked."""
         query = select(_TABLE).order_by(FeedbackRow.created_at, FeedbackRow.id).limit(limit)
         if unreviewed:
-            waits = (FeedbackRow.kind == "misdiagnosis") & FeedbackRow.reviewed_at.is_(None)
-            query = query.where(waits)
+            query = query.where(_WAITS)
         with self._storage.read() as connection:
             return [_to_feedback(row) for row in connection.execute(query).mappings()]
+
+    def find(self, feedback_id: str) -> Feedback | None:
+        """Return the statement of an id."""
+        with self._storage.read() as connection:
+            row = _select(connection, feedback_id)
+        return None if row is None else _to_feedback(row)
+
+    def count_waiting(self) -> int:
+        """Return how many reports wait for review."""
+        with self._storage.read() as connection:
+            return int(
+                connection.execute(select(func.count()).select_from(FeedbackRow).where(_WAITS)).scalar_one()
+            )
+
+    def review(self, feedback_id: str, label: str, reviewer: str) -> str:
+        """End the wait of a report, and of others on the same answer, with the label that a reviewer gives.
+
+        Parameters
+        ----------
+        feedback_id
+            Of the report.
+        label
+            Class that the film shows; it is the newest label of the answer from then on.
+        reviewer
+            Who says so; forgotten after 90 days.
+
+        Returns
+        -------
+        Id of the label.
+
+        Raises
+        ------
+        InputError
+            The label is unknown, or no report of this id waits: there is none, or somebody was faster.
+        """
+        if label not in CLASS_NAMES:
+            raise InputError(f"feedback: the label is one of {', '.join(CLASS_NAMES)}")
+        with self._storage.write() as connection:
+            report = _select(connection, feedback_id)
+            if report is None or report["kind"] != "misdiagnosis" or report["reviewed_at"] is not None:
+                raise InputError("feedback: no report of this id waits for review")
+            of_answer = FeedbackRow.request_id == report["request_id"]
+            newest = connection.execute(
+                select(func.max(FeedbackRow.created_at)).where(of_answer)
+            ).scalar_one()
+            # the newest label holds: it must be this one even when a clock was set back
+            moment = format_utc(max(self._clock(), parse_utc(newest) + _LATER))
+            row = {
+                "id": str(uuid.uuid4()),
+                "created_at": moment,
+                "request_id": report["request_id"],
+                "kind": "reviewed",
+                "label": label,
+                "user_id": reviewer,
+                "once": _hash_once("", "reviewed", feedback_id),
+                "reviewed_at": moment,
+            }
+            connection.execute(insert(FeedbackRow), row)
+            connection.execute(update(FeedbackRow).where(of_answer, _WAITS).values(reviewed_at=moment))
+        return str(row["id"])
 
     def mark_reviewed(self, feedback_id: str) -> None:
         """Take a statement from the review queue.
@@ -145,6 +211,10 @@ class FeedbackStore:
         )
         with self._storage.read() as connection:
             return {row.request_id: row.label for row in connection.execute(query)}
+
+
+def _select(connection: Connection, feedback_id: str) -> RowMapping | None:
+    return connection.execute(select(_TABLE).where(FeedbackRow.id == feedback_id)).mappings().one_or_none()
 
 
 def _hash_once(*parts: str) -> str:

@@ -16,6 +16,7 @@ from hilum.journal.checkpoints import Checkpoints, CheckpointsAltered
 from hilum.journal.clock import Clock, now_utc, parse_utc
 from hilum.journal.record import Event, Record, read_facts
 from hilum.journal.storage import Storage
+from hilum.journal.structure import find_structure_fault
 from hilum.journal.tables import JournalRow
 from hilum.journal.verify import ChainVerdict, verify_chain
 from hilum.journal.writer import Writer
@@ -109,14 +110,22 @@ class Journal:
         return self._writer.append(event)
 
     def read(
-        self, *, after: int = 0, limit: int = 100, request_id: str | None = None, kinds: Collection[str] = ()
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        request_id: str | None = None,
+        kinds: Collection[str] = (),
     ) -> list[Record]:
-        """Return records in order.
+        """Return records in order, or the newest first when `before` is given.
 
         Parameters
         ----------
         after
             Only numbers above this one.
+        before
+            Only numbers below this one.
         limit
             At most so many.
         request_id, kinds
@@ -127,7 +136,11 @@ class Journal:
         JournalUnavailable
             The database does not answer, or a row was altered beyond reading.
         """
-        query = select(*_COLUMNS).where(JournalRow.seq > after).order_by(JournalRow.seq).limit(limit)
+        query = select(*_COLUMNS).where(JournalRow.seq > after).limit(limit)
+        if before is None:
+            query = query.order_by(JournalRow.seq)
+        else:
+            query = query.where(JournalRow.seq < before).order_by(JournalRow.seq.desc())
         if request_id is not None:
             query = query.where(JournalRow.request_id == request_id)
         if kinds:
@@ -137,7 +150,7 @@ class Journal:
         return [_to_record(row) for row in rows]
 
     def verify(self) -> ChainVerdict:
-        """Check every record against the chain and the checkpoints; reads the whole journal.
+        """Check every record against the chain, the checkpoints and the indexes; reads the whole journal.
 
         Raises
         ------
@@ -151,6 +164,10 @@ class Journal:
             seen, problem = [], str(altered)
         with self.storage.read() as connection:
             verdict = verify_chain(connection, seen, key=self.chain_key)
+            if verdict.ok and self.storage.file is not None:
+                fault = find_structure_fault(connection)
+                if fault is not None:
+                    return ChainVerdict(False, verdict.records, fault.seq, fault.reason)
         if problem is not None and verdict.ok and (verdict.records or "no checkpoints" not in problem):
             return ChainVerdict(False, verdict.records, None, problem)
         return verdict

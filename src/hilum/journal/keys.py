@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, cast, get_args
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 
 from hilum.domain.errors import ConfigError, InputError
 from hilum.domain.thresholds import JOURNAL_MAX_TEXT, MIN_SECRET_BYTES
@@ -30,6 +30,7 @@ _ID_BYTES = 8
 _PATTERN = re.compile(r"hilum_([0-9a-f]{16})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _NO_DIGEST = "0" * 64
 _TABLE = ApiKeyRow.__table__
+_BY_ID = select(_TABLE).where(ApiKeyRow.id == bindparam("key_id"))  # built once: asked at every request
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class KeyStore:
             return KeyCheck(None, "malformed")
         key_id, secret = match.groups()
         with self._storage.read() as connection:
-            row = connection.execute(select(_TABLE).where(ApiKeyRow.id == key_id)).mappings().one_or_none()
+            row = connection.execute(_BY_ID, {"key_id": key_id}).mappings().one_or_none()
         role, stored = ("", _NO_DIGEST) if row is None else (row["role"], row["digest"])
         is_right = is_same(self._hash(key_id, role, secret), stored)
         if row is None:
@@ -136,7 +137,7 @@ class KeyStore:
     def find(self, key_id: str) -> ApiKey | None:
         """Return a key by its id, None when there is none."""
         with self._storage.read() as connection:
-            row = connection.execute(select(_TABLE).where(ApiKeyRow.id == key_id)).mappings().one_or_none()
+            row = connection.execute(_BY_ID, {"key_id": key_id}).mappings().one_or_none()
         return None if row is None else _to_key(row)
 
     def list(self) -> list[ApiKey]:
@@ -157,7 +158,7 @@ class KeyStore:
         with self._storage.write() as connection:
             is_live = (ApiKeyRow.id == key_id) & ApiKeyRow.revoked_at.is_(None)
             connection.execute(update(ApiKeyRow).where(is_live).values(revoked_at=now))
-            row = connection.execute(select(_TABLE).where(ApiKeyRow.id == key_id)).mappings().one_or_none()
+            row = connection.execute(_BY_ID, {"key_id": key_id}).mappings().one_or_none()
         return _to_key(_known(row))
 
     def rotate(
@@ -186,7 +187,7 @@ class KeyStore:
         """
         now = self._clock()
         with self._storage.write() as connection:
-            row = connection.execute(select(_TABLE).where(ApiKeyRow.id == key_id)).mappings().one_or_none()
+            row = connection.execute(_BY_ID, {"key_id": key_id}).mappings().one_or_none()
             old = _to_key(_known(row))
             if old.revoked_at is not None or now >= old.expires_at or old.successor is not None:
                 raise InputError("key: it is revoked, expired or rotated already; create a new one")

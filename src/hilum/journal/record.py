@@ -27,6 +27,7 @@ KINDS = frozenset(
         "auth-failure",
         "denied",
         "feedback",
+        "review",
         "admin",
         "model",
         "monitor",

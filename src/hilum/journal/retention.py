@@ -35,7 +35,7 @@ from hilum.journal.journal import Journal
 from hilum.journal.record import RETENTION, Event
 from hilum.journal.storage import Storage
 from hilum.journal.switches import read_switch
-from hilum.journal.tables import FeedbackRow, JournalRow, MonitorCountRow, PurgedSegment
+from hilum.journal.tables import AlertRow, FeedbackRow, JournalRow, MonitorCountRow, PurgedSegment
 from hilum.journal.writer import append_events
 
 _LOG = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def run_retention(journal: Journal, now: datetime, *, confirmed: bool = False) -
             )
     purged = _repeat(lambda: _purge(journal, purge_through, now))
     anonymised = _repeat(lambda: _anonymise(journal, anonymise_through))
-    _anonymise_feedback(journal.storage, anonymise_before)
+    _anonymise_feedback_and_alerts(journal.storage, anonymise_before)
     _thin_counts(journal.storage, purge_before)
     outcome = RetentionOutcome(
         anonymised=anonymised,
@@ -184,10 +184,12 @@ def _record(journal: Journal, connection: Connection, facts: dict[str, int]) -> 
     append_events(connection, [event], chain_key=journal.chain_key, clock=journal.clock)
 
 
-def _anonymise_feedback(storage: Storage, before: str) -> None:
+def _anonymise_feedback_and_alerts(storage: Storage, before: str) -> None:
     due = (FeedbackRow.created_at <= before) & FeedbackRow.user_id.is_not(None)
     with storage.write() as connection:
         connection.execute(update(FeedbackRow).where(due).values(user_id=None))
+        taken = (AlertRow.acknowledged_at <= before) & AlertRow.acknowledged_by.is_not(None)
+        connection.execute(update(AlertRow).where(taken).values(acknowledged_by=None))
 
 
 def _thin_counts(storage: Storage, before: str) -> None:

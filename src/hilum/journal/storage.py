@@ -124,8 +124,10 @@ class Storage:
             connection.rollback()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; the next use begins afresh."""
         self.engine.dispose()
+        if self.file is not None:
+            self.file.forget()  # the last connection took the log with it: the next one is another file
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -133,7 +135,8 @@ class Storage:
             if self.file is not None:
                 self.file.check_in_place()
             yield
-        except (SQLAlchemyError, OSError) as fault:
+        except (SQLAlchemyError, OSError, UnicodeDecodeError) as fault:
+            # SQLite quotes a damaged schema in its message, and Python cannot read the message then
             self._start_afresh()
             raise JournalUnavailable(
                 f"journal: cannot use the database ({_name_fault(fault)}); no answers until it can"

@@ -30,7 +30,7 @@ class ChainVerdict:
     records
         Records that were found to be right, before the first bad one.
     first_bad
-        Its number; None when all is well, or when no record but the checkpoints file is at fault.
+        Its number; None when all is well, or when no record but the checkpoints or an index is at fault.
     reason
         A sentence.
     """

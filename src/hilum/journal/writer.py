@@ -32,6 +32,11 @@ from hilum.journal.record import Event
 from hilum.journal.storage import Storage
 from hilum.journal.tables import JournalRow, PurgedSegment
 
+_NEWEST = select(JournalRow.seq, JournalRow.hash).order_by(JournalRow.seq.desc()).limit(1)
+_PURGED = (
+    select(PurgedSegment.last_seq, PurgedSegment.last_hash).order_by(PurgedSegment.last_seq.desc()).limit(1)
+)
+_ADD = insert(JournalRow)
 _RETRY_S = 1.0
 _LET_OTHERS_IN_S = 0.002
 
@@ -45,11 +50,9 @@ class Head(NamedTuple):
 
 def find_head(connection: Connection) -> Head:
     """Return the newest record, or where the chain starts when there is none."""
-    newest = select(JournalRow.seq, JournalRow.hash).order_by(JournalRow.seq.desc()).limit(1)
-    row = connection.execute(newest).one_or_none()
+    row = connection.execute(_NEWEST).one_or_none()
     if row is None:
-        purged = select(PurgedSegment.last_seq, PurgedSegment.last_hash)
-        row = connection.execute(purged.order_by(PurgedSegment.last_seq.desc()).limit(1)).one_or_none()
+        row = connection.execute(_PURGED).one_or_none()
     return Head(0, GENESIS) if row is None else Head(*row)
 
 
@@ -79,7 +82,7 @@ def append_events(connection: Connection, events: Sequence[Event], *, chain_key:
         row["hash"] = make_link(chain_key, head.link, row)
         head = Head(head.seq + 1, row["hash"])
         rows.append(row)
-    connection.execute(insert(JournalRow), rows)
+    connection.execute(_ADD, rows)
     return head
 
 

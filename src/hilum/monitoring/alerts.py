@@ -77,6 +77,12 @@ class Alerts:
         with self._journal.storage.read() as connection:
             return _read(connection, open_only=open_only, limit=limit)
 
+    def get(self, alert_id: str) -> Alert | None:
+        """Return the alert of an id."""
+        with self._journal.storage.read() as connection:
+            row = connection.execute(select(_TABLE).where(AlertRow.id == alert_id)).mappings().one_or_none()
+        return None if row is None else _to_alert(row)
+
     def acknowledge(self, alert_id: str, *, by: str, at: datetime) -> Alert:
         """Note who takes care of an alert, so that it does not go on to the next person (report 9.4).
 

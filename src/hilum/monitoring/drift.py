@@ -15,6 +15,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import (
     DRIFT_ALPHA,
     DRIFT_PSI,
+    DRIFT_WINDOW_DAYS,
     EMBEDDING_ALPHA,
     EMBEDDING_WINDOW_FILMS,
     MAX_CLASS_SHIFT,
@@ -178,8 +179,11 @@ def resolution(daily: DailyCounts, reference: ReferenceProfile) -> Signal:
 
 def refusals(daily: DailyCounts) -> Signal:
     """Return the share of films that the input gate refuses."""
-    window = daily.holding(["outcomes"], MIN_SHARE_FILMS)
-    asked = _outcome(window, "answered") + _outcome(window, "refused")
+    for days in range(1, DRIFT_WINDOW_DAYS + 1):
+        window = daily.last_days(days)  # not `holding`: outcomes count a referred film twice
+        asked = _outcome(window, "answered") + _outcome(window, "refused")
+        if asked >= MIN_SHARE_FILMS:
+            break
     codes = {
         name.partition(":")[2]: int(found.sum())
         for name, found in window.counts.items()

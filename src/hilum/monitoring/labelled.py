@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.inputs import FloatArray, IntArray
+from hilum.journal.feedback import REPORTED_KINDS
 from hilum.journal.record import read_facts
 from hilum.journal.tables import FeedbackRow, JournalRow
 from hilum.monitoring.rollup import ANSWERS
@@ -35,7 +36,7 @@ class LabelledFilms:
     is_referred
         Whether the answer sent the film to a reader, bool (N,).
     is_report
-        Whether the label came as a report of a misdiagnosis, bool (N,).
+        Whether the label came as a report of a misdiagnosis, or of its review, bool (N,).
     ambiguous
         Labels that could not be matched to one film.
     """
@@ -72,7 +73,9 @@ def read_labelled(
     )
     labels = {
         row.request_id: (row.label, row.kind)
-        for row in connection.execute(stated.order_by(FeedbackRow.created_at, FeedbackRow.id))
+        for row in connection.execute(
+            stated.order_by(FeedbackRow.created_at, FeedbackRow.request_id, FeedbackRow.id)
+        )
     }
     rows: list[Any] = []
     wanted = list(labels)
@@ -103,6 +106,6 @@ def read_labelled(
             np.float64,
         ).reshape(-1, len(CLASS_NAMES)),
         np.array([bool(one[2].get("referred")) for one in kept], bool),
-        np.array([one[4] == "misdiagnosis" for one in kept], bool),
+        np.array([one[4] in REPORTED_KINDS for one in kept], bool),
         sum(1 for number in times.values() if number > 1),
     )

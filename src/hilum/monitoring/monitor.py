@@ -1,5 +1,7 @@
 """One look at a model in use: count what is new, judge every signal, keep the day, open and end alerts.
 
+It ends with the triggers of retraining, which may ask for a decision (`hilum.monitoring.retraining`).
+
 The same function serves the running service, `hilum monitor` and the drills; the time of day comes from the
 journal's clock, so a year can be looked at in a minute. Several workers may look: what is counted is counted
 once, and an alert is opened once.
@@ -31,6 +33,7 @@ from hilum.journal.tables import JournalRow, SignalDayRow
 from hilum.monitoring.alerts import Alert, Alerts
 from hilum.monitoring.calibration import calibration_signals
 from hilum.monitoring.conclusions import conclude
+from hilum.monitoring.decision import Decision
 from hilum.monitoring.drift import (
     class_shift,
     embedding_drift,
@@ -47,6 +50,7 @@ from hilum.monitoring.performance import (
     critical_misses,
     mean_confidence,
 )
+from hilum.monitoring.retraining import Retraining
 from hilum.monitoring.rollup import ANSWERS, ANY_MODEL, catch_up, read_counts
 from hilum.monitoring.signal import Assessment, Signal
 from hilum.monitoring.windows import DailyCounts
@@ -57,11 +61,12 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found: the assessment, and the alerts that it opened and ended."""
+    """What one look found: the assessment, the alerts that it opened and ended, the decision that waits."""
 
     assessment: Assessment
     opened: tuple[Alert, ...]
     ended: tuple[Alert, ...]
+    retraining: Decision | None = None
 
 
 class Monitor:
@@ -76,6 +81,7 @@ class Monitor:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.alerts = Alerts(journal)
+        self.retraining = Retraining(journal)
 
     def look(self, model_version: str, reference: ReferenceProfile | None) -> Look:
         """Count, judge, keep and alert.
@@ -97,7 +103,8 @@ class Monitor:
         with self.journal.storage.write() as connection:
             _keep_day(connection, assessment)
         opened, ended = self.alerts.update(assessment)
-        return Look(assessment, tuple(opened), tuple(ended))
+        decision = self.retraining.update(assessment)
+        return Look(assessment, tuple(opened), tuple(ended), decision)
 
     def assess(self, model_version: str, reference: ReferenceProfile | None) -> Assessment:
         """Judge every signal on what was counted; changes nothing."""

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import nbinom
+from scipy.stats import nbinom, norm
+from scipy.stats import t as student
 
 from hilum.domain.thresholds import (
     MAX_LATENCY_P95_MS,
@@ -103,9 +104,15 @@ def volume(daily: DailyCounts) -> Signal:
 
 
 def _overdispersion(usual: list[NDArray[np.float64]]) -> float:
-    """Return by how much days of the week vary more than Poisson counts, at least 1; all days pooled."""
+    """Return by how much days of the week vary more than Poisson counts, at least 1; all days pooled.
+
+    The spread is itself known from few days: it is widened as Student's quantile is against the normal one,
+    without which a level of 1 in 10,000 would be one of 1 in 1,000.
+    """
     squared = sum(float(((days - days.mean()) ** 2).sum()) / max(float(days.mean()), 0.5) for days in usual)
-    return max(1.0, squared / max(sum(len(days) - 1 for days in usual), 1))
+    freedom = max(sum(len(days) - 1 for days in usual), 1)
+    widening = float(student.isf(VOLUME_ALPHA / 2, freedom) / norm.isf(VOLUME_ALPHA / 2)) ** 2
+    return max(1.0, squared / freedom) * widening
 
 
 def _tail(count: int, mean: float, spread: float, days: int, *, both: bool) -> float:

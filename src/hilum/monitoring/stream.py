@@ -41,9 +41,10 @@ class SteppedClock:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilm:
-    """What a journal holds of one film: an answer, or the code with which the gate refused it.
+    """What a journal holds of one film: an answer, or the code with which it was refused.
 
-    `label` is its true class; `facts` as `hilum.serving.answers.to_outcome` writes them.
+    `label` is its true class; `facts` as `hilum.monitoring.film_facts` makes them. `status` is that of a
+    refusal.
     """
 
     label: str
@@ -52,6 +53,7 @@ class StreamFilm:
     confidence: float | None = None
     inference_time_ms: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    status: int = _UNPROCESSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,20 @@ class Stream:
         Of the answers.
     seed
         Of the request ids, which are drawn and not random, so that a drill can be repeated.
+    user_id
+        Who asks; nobody by default.
     """
 
-    def __init__(self, journal: Journal, clock: SteppedClock, *, model_version: str, seed: int) -> None:
-        self._journal, self._clock, self._model = journal, clock, model_version
+    def __init__(
+        self,
+        journal: Journal,
+        clock: SteppedClock,
+        *,
+        model_version: str,
+        seed: int,
+        user_id: str | None = None,
+    ) -> None:
+        self._journal, self._clock, self._model, self._user = journal, clock, model_version, user_id
         self._feedback = FeedbackStore(journal.storage, clock=clock)
         self._random = np.random.default_rng(seed)
 
@@ -110,10 +122,10 @@ class Stream:
 
     def _to_event(self, film: StreamFilm, request_id: str) -> Event:
         if film.refusal is not None:
-            return Event("predict", request_id, _ENDPOINT, None, None, _UNPROCESSABLE, code=film.refusal)
+            return Event("predict", request_id, _ENDPOINT, self._user, None, film.status, code=film.refusal)
         assert film.prediction in CLASS_NAMES
         return Event(
-            "predict", request_id, _ENDPOINT, None, None, _OK, prediction=film.prediction,
+            "predict", request_id, _ENDPOINT, self._user, None, _OK, prediction=film.prediction,
             confidence=film.confidence, inference_time_ms=film.inference_time_ms,
             model_version=self._model, facts=film.facts,
         )  # fmt: skip

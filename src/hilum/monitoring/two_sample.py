@@ -19,7 +19,8 @@ from scipy.spatial.distance import pdist, squareform
 from hilum.domain.thresholds import EMBEDDING_PERMUTATIONS
 
 _FIRST = 99
-_PLAINLY_COMMON = 10  # of the first permutations as large as what was seen: p is about 0.1 or more
+_MOST_AT_ONCE = 2_000
+_PLAINLY_COMMON = 10  # permutations as large as what was seen: of the first 99, p is about 0.1 or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def compare_samples(
     observed = float(statistic(seen)[0])
     generator = np.random.default_rng(seed)
     as_large = done = 0
-    for batch in (_FIRST, permutations - _FIRST):
+    while done < permutations:
+        batch = min(_MOST_AT_ONCE if done else _FIRST, permutations - done)
         order = generator.random((batch, films + others)).argpartition(films - 1, axis=1)[:, :films]
         members = np.zeros((batch, films + others), np.float32)
         np.put_along_axis(members, order, 1, axis=1)

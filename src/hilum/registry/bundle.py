@@ -7,6 +7,7 @@
     bundle.json             classes, settings, temperature, operating points, provenance
     reference_profile.json  what films and answers looked like: monitoring compares with it
     evaluation-*.json       the figures it was measured at, one file per evaluation
+    against-*.json          figures of the version that it is to replace, on the same films
     card.md                 for people
     SHA256SUMS              of all of the above; written last, so its presence proves the rest
     SIGNATURE               of SHA256SUMS, where the release was signed (`hilum.registry.signing`)
@@ -33,6 +34,7 @@ WEIGHTS_FILE = "weights.safetensors"
 GRAPH_FILE = "model.onnx"
 INT8_GRAPH_FILE = "model.int8.onnx"
 SELFTEST_FILE = "selftest.safetensors"
+AGAINST_PREFIX = "against-"
 RELEASED_PACKAGE = "hilum.released"
 
 

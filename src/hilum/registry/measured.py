@@ -12,7 +12,7 @@ from typing import Any
 
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.registry.bundle import Bundle
+from hilum.registry.bundle import AGAINST_PREFIX, Bundle
 
 DISEASES = tuple(name for name in CLASS_NAMES if name != Finding.NORMAL)
 HEADLINE_FIGURES: dict[str, tuple[str, ...]] = {
@@ -23,6 +23,10 @@ HEADLINE_FIGURES: dict[str, tuple[str, ...]] = {
     "ECE": ("calibration", "after", "ece"),
 }
 """Figures that a changelog tells, by their place in an evaluation."""
+
+
+LATER = ", measured again"
+"""Ends the label of an evaluation that was made after the release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,42 @@ def read_measured(bundle: Bundle) -> MeasuredModel:
         If one that bundle.json names is missing or unreadable.
     """
     files = frozenset(path.name for path in bundle.folder.iterdir())
-    evaluations: dict[str, Mapping[str, Any]] = {}
-    for label in bundle.facts.get("evaluations", ()):
-        file = f"evaluation-{label}.json"
-        try:
-            if file not in files:  # never a path: a label is not to be trusted before it names a file here
-                raise FileNotFoundError
-            content = json.loads((bundle.folder / file).read_text(encoding="utf-8"))
-            evaluations[label] = {**content}
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"{bundle.name}: the evaluation {label!r} cannot be read.") from error
+    evaluations = {
+        label: _read_evaluation(bundle, files, f"evaluation-{label}.json")
+        for label in bundle.facts.get("evaluations", ())
+    }
     return MeasuredModel(bundle.name, bundle.facts, evaluations, files)
+
+
+def add_later_figures(current: MeasuredModel, candidate: Bundle) -> MeasuredModel:
+    """Return the current version with what was measured of it beside a candidate, on the candidate's films.
+
+    A bundle cannot be added to, so a candidate carries them (`against` in bundle.json); those of another
+    version than the current one are left alone.
+
+    Raises
+    ------
+    CheckpointError
+        If one that bundle.json names is missing or unreadable.
+    """
+    told = look_up(candidate.facts, "against")
+    if look_up(told, "weights_sha256") != current.facts.get("weights_sha256"):
+        return current
+    files = frozenset(path.name for path in candidate.folder.iterdir())
+    later = {
+        f"{label}{LATER}": _read_evaluation(candidate, files, f"{AGAINST_PREFIX}{label}.json")
+        for label in list_rows(told, "evaluations")
+    }
+    return MeasuredModel(current.name, current.facts, {**current.evaluations, **later}, current.files)
+
+
+def _read_evaluation(bundle: Bundle, files: frozenset[str], file: str) -> Mapping[str, Any]:
+    try:
+        if file not in files:  # never a path: a label is not to be trusted before it names a file here
+            raise FileNotFoundError
+        return {**json.loads((bundle.folder / file).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{bundle.name}: the evaluation {file!r} cannot be read.") from error
 
 
 def look_up(content: object, *place: str) -> Any:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hilum.imaging.remedies import apply_remedies
 from hilum.model.checkpoint import Checkpoint, build_classifier, load_state, read_checkpoint, state_sha256
 from hilum.model.scoring import Scorer
 from hilum.registry.bundle import (
+    AGAINST_PREFIX,
     BUNDLE_FILE,
     INT8_GRAPH_FILE,
     SCHEMA_VERSION,
@@ -53,6 +55,7 @@ def write_bundle(
     safeguards: Path | None = None,
     int8_data: Path | None = None,
     private_key: Path | None = None,
+    against: Sequence[Path] = (),
 ) -> Bundle:
     """Make a bundle of a checkpoint and the evaluations it was measured by.
 
@@ -72,6 +75,8 @@ def write_bundle(
         Data set on whose validation films an 8-bit graph is made and judged; without it there is none.
     private_key
         Signs the bundle, see `hilum.registry.signing`.
+    against
+        Evaluations of the version that this one is to replace, on the same films: promotion compares them.
 
     Raises
     ------
@@ -90,6 +95,7 @@ def write_bundle(
     if final.exists():
         raise CheckpointError(f"{final}: exists; a release is never overwritten. Raise the version.")
     first = next(iter(reports.values()))
+    peers = _read_peers(against)
     parts = (
         read_safeguards(safeguards, weights_sha256=weights_sha256)
         if safeguards
@@ -111,6 +117,7 @@ def write_bundle(
         "provenance": checkpoint["provenance"],
         "history": {**checkpoint["history"], "best_epoch": checkpoint["epoch"]},
         "evaluations": list(reports),
+        "against": _describe_peers(peers),
         "known_failures": [
             f"{label}: {headline['text']}"
             for label, report in reports.items()
@@ -127,6 +134,8 @@ def write_bundle(
         _write_json(building / BUNDLE_FILE, facts)
         for label, report in reports.items():
             _write_json(building / f"evaluation-{label}.json", report)
+        for label, report in peers.items():
+            _write_json(building / f"{AGAINST_PREFIX}{label}.json", report)
         _copy_reference(evaluations, checkpoint_path, weights_sha256, building)
         (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
         (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
@@ -213,13 +222,37 @@ def _read_weights(path: Path) -> Checkpoint:
     }
 
 
+def _read_peers(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Return the evaluations of one other model, by label."""
+    files = [(path, _locate(path)[1]) for path in paths]
+    peers = {label: _read_evaluation(_locate(path)[0], None) for path, label in files}
+    if len({report["model"]["weights_sha256"] for report in peers.values()}) > 1 or len(peers) < len(files):
+        raise CheckpointError("what a release is compared with must be evaluations of one model, each once.")
+    return peers
+
+
+def _describe_peers(peers: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    if not peers:
+        return None
+    model = next(iter(peers.values()))["model"]
+    return {
+        "name": model.get("name"),
+        "weights_sha256": model["weights_sha256"],
+        "evaluations": list(peers),
+    }
+
+
+def _locate(path: Path) -> tuple[Path, str]:
+    """Return the file of an evaluation and its label."""
+    file = path / _EVALUATION_FILE if path.is_dir() else path
+    told = file.stem if file.name != _EVALUATION_FILE else file.resolve().parent.name
+    return file, told.removeprefix("evaluation-")
+
+
 def _read_evaluations(paths: list[Path], weights_sha256: str) -> dict[str, dict[str, Any]]:
     reports: dict[str, dict[str, Any]] = {}
     for path in paths:
-        file = path / _EVALUATION_FILE if path.is_dir() else path
-        label = (file.stem if file.name != _EVALUATION_FILE else file.resolve().parent.name).removeprefix(
-            "evaluation-"
-        )
+        file, label = _locate(path)
         if label in reports:
             raise CheckpointError(
                 f"{file}: a second evaluation called {label!r}; give its folder another name."
@@ -232,16 +265,16 @@ def _read_evaluations(paths: list[Path], weights_sha256: str) -> dict[str, dict[
     return reports
 
 
-def _read_evaluation(file: Path, weights_sha256: str) -> dict[str, Any]:
+def _read_evaluation(file: Path, weights_sha256: str | None) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         measured = report["model"]["weights_sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{file}: is not an evaluation. Run `hilum evaluate` first.") from error
-    if measured != weights_sha256:
+    if weights_sha256 not in {measured, None}:
         raise CheckpointError(
-            f"{file}: measured another model (weights {measured[:12]}, this one has {weights_sha256[:12]})."
-            " Evaluate this checkpoint."
+            f"{file}: measured another model (weights {measured[:12]}, this one has"
+            f" {str(weights_sha256)[:12]}). Evaluate this checkpoint."
         )
     report.pop("worst_films", None)  # a file name may identify a patient, and a bundle travels
     return report

@@ -3,6 +3,9 @@
 Scores of two versions are on two scales, so a cut-off of one says nothing about the other. What must stay is
 what the cut-offs do: the share of films that each scenario calls and the share that is sent to a reader, each
 version with its own (migrated) cut-offs, on the same films. That the scores themselves moved is only noted.
+On films that came since the current version was released, and for which it is to be replaced, another share
+may be the very point: there it is told and does not refuse; what is missed there refuses in
+`hilum.registry.gates`.
 """
 
 import math
@@ -11,9 +14,10 @@ from typing import Any
 
 from hilum.domain.thresholds import PROMOTION_MAX_CALLED_SHIFT, PROMOTION_NOTED_PSI
 from hilum.registry.gates import Verdict, find_scenario, match_evaluations
-from hilum.registry.measured import MeasuredModel, find_count, list_rows, look_up
+from hilum.registry.measured import LATER, MeasuredModel, find_count, list_rows, look_up
 
 _LEAST_SHARE = 1e-4  # of films in a bin: the index is not defined for an empty one
+_NEW_FILMS = "external"
 _UNSEEN = (
     "which films change sides and how the probability of each class is distributed: an evaluation holds"
     " counts, not the scores of films."
@@ -31,13 +35,14 @@ def judge_score_shift(candidate: MeasuredModel, current: MeasuredModel | None) -
     pairs = list(match_evaluations(candidate, current))
     if not pairs:
         not_judged.append("score shift: the two versions were not measured on the same films.")
-    for label, _, ours, theirs in pairs:
+    for label, their_label, ours, theirs in pairs:
+        came_since = their_label.endswith(LATER) and look_up(ours, "provenance", "split") == _NEW_FILMS
         for what, new in _shares(ours).items():
             old = _shares(theirs).get(what)
             if old is None:
                 not_judged.append(f"{what} on {label!r}: the current version has no such share.")
             elif abs(new - old) > PROMOTION_MAX_CALLED_SHIFT:
-                refusals.append(
+                (not_judged if came_since else refusals).append(
                     f"{what} on {label!r}: {new:.1%} of the films, with the current version {old:.1%}; a"
                     f" change of {PROMOTION_MAX_CALLED_SHIFT:.0%} points is the most."
                 )

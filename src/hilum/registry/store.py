@@ -25,7 +25,7 @@ from hilum.registry.changelog import write_changelog
 from hilum.registry.history import HISTORY_FILE, Event, History, one_line
 from hilum.registry.integrity import check_bundle, find_problems
 from hilum.registry.lock import hold_lock
-from hilum.registry.measured import MeasuredModel, read_measured
+from hilum.registry.measured import MeasuredModel, add_later_figures, read_measured
 from hilum.registry.override import find_unsigned, sign_override
 from hilum.registry.promotion import PromotionResult, Refusal, judge_promotion
 from hilum.registry.prune import choose_prunable, start_prune
@@ -186,9 +186,7 @@ class ModelStore:
             bundle = self._open(name)
             if alias is not None and alias.name == name:
                 raise CheckpointError(f"{name}: is production already.")
-            current, unread = self._current(alias)
-            refusals, not_judged = judge_promotion(read_measured(bundle), current)
-            refusals, not_judged = (*refusals, *self._run(bundle)), (*unread, *not_judged)
+            refusals, not_judged = self._judge(bundle, alias)
             details: dict[str, Any] = {"refusals": [f"{one.gate}: {one.sentence}" for one in refusals]}
             if override is not None and refusals:
                 details |= sign_override(
@@ -209,6 +207,18 @@ class ModelStore:
             else:
                 self._history.append(event)
         return PromotionResult(name, promoted, event.previous, refusals, not_judged, event.override)
+
+    def judge(self, name: str) -> PromotionResult:
+        """Return what `promote` would say of a bundle now; changes nothing.
+
+        Raises
+        ------
+        CheckpointError
+            If it is damaged, or unsigned where a signature is asked for.
+        """
+        alias = self._read_alias()
+        refusals, not_judged = self._judge(self._open(name), alias)
+        return PromotionResult(name, False, alias.name if alias else None, refusals, not_judged)
 
     def rollback(self, *, by: str, reason: str = "rolled back") -> str:
         """Make the last whole version that was production before it production again; return its name.
@@ -281,6 +291,11 @@ class ModelStore:
         if not known or dict(known[-1].details) != summary:
             self._history.append(self._event("register", bundle.name, by=by, reason=reason, details=summary))
 
+    def _judge(self, bundle: Bundle, alias: Alias | None) -> tuple[tuple[Refusal, ...], tuple[str, ...]]:
+        current, unread = self._current(alias, bundle)
+        refusals, not_judged = judge_promotion(read_measured(bundle), current)
+        return (*refusals, *self._run(bundle)), (*unread, *not_judged)
+
     def _run(self, bundle: Bundle) -> tuple[Refusal, ...]:
         try:
             if self._try_out is not None and bundle.graph is not None:
@@ -292,11 +307,13 @@ class ModelStore:
     def _event(self, kind: str, name: str, *, by: str, reason: str, **more: Any) -> Event:
         return Event(self._history.last_number() + 1, kind, name, by, reason, **more)
 
-    def _current(self, alias: Alias | None) -> tuple[MeasuredModel | None, tuple[str, ...]]:
+    def _current(
+        self, alias: Alias | None, candidate: Bundle
+    ) -> tuple[MeasuredModel | None, tuple[str, ...]]:
         if alias is None:
             return None, ()
         try:
-            return read_measured(self._open(alias.name)), ()
+            return add_later_figures(read_measured(self._open(alias.name)), candidate), ()
         except CheckpointError as error:
             return None, (f"the current version cannot be compared with: {error}",)
 

@@ -24,6 +24,7 @@ _NUMBER = "(0|[1-9][0-9]{0,5})"
 _NAME = re.compile(
     rf"(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]*)_v(?P<version>{_NUMBER}\.{_NUMBER}\.{_NUMBER})_(?P<date>[0-9]{{8}})"
 )
+FIRST_VERSION = "0.1.0"
 _PARTS = ("major", "minor", "patch")
 
 
@@ -89,6 +90,20 @@ def check_version(facts_new: Mapping[str, Any], facts_old: Mapping[str, Any] | N
         for needed, what in _find_changes(facts_new, facts_old)
         if raised > needed
     ]
+
+
+def propose_version(facts_new: Mapping[str, Any], facts_old: Mapping[str, Any] | None) -> str:
+    """Return the lowest version that `check_version` accepts; of equal facts a patch, 0.1.0 for the first.
+
+    Parameters
+    ----------
+    facts_new, facts_old
+        As for `check_version`; the release has no version yet.
+    """
+    if facts_old is None:
+        return FIRST_VERSION
+    needed = min((part for part, _ in _find_changes(facts_new, facts_old)), default=len(_PARTS) - 1)
+    return _next_version(_to_numbers(facts_old["version"]), needed)
 
 
 def _find_changes(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -66,6 +66,13 @@ TABLE: dict[tuple[str, str], Access] = {
     ("POST", "/feedback"): Access(_MEDICAL, "feedback", "json", MAX_JSON_BYTES),
     ("GET", "/audit"): Access(_OVERSIGHT, "read-audit"),
     ("GET", "/audit/verify"): Access(_OVERSIGHT, "read-audit"),
+    ("GET", "/monitoring"): Access(_OVERSIGHT, "read-audit"),
+    ("GET", "/monitoring/curves"): Access(_OVERSIGHT, "read-audit"),
+    ("GET", "/monitoring/alerts"): Access(_OVERSIGHT, "read-audit"),
+    ("GET", "/monitoring/alerts/{alert_id}"): Access(_OVERSIGHT, "read-audit"),
+    ("POST", "/monitoring/alerts/{alert_id}/acknowledge"): Access(_ADMIN, "admin"),  # auditors read only
+    ("GET", "/review"): Access(_MEDICAL, "review"),  # to say what a film shows is medical
+    ("POST", "/review/{feedback_id}"): Access(_MEDICAL, "review", "json", MAX_JSON_BYTES),
     ("GET", "/admin/keys"): Access(_ADMIN, "admin"),
     ("POST", "/admin/keys"): Access(_ADMIN, "admin", "json", MAX_JSON_BYTES),
     ("DELETE", "/admin/keys/{key_id}"): Access(_ADMIN, "admin"),

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hilum.evaluation.embedding_space import pack_coordinates
+from hilum.monitoring.film_facts import film_facts
 from hilum.serving.exchange import Outcome
 from hilum.serving.schemas import (
     ExplainedOut,
@@ -17,7 +17,6 @@ from hilum.serving.schemas import (
 )
 
 if TYPE_CHECKING:
-    from hilum.inference.engine import FilmAnswer
     from hilum.inference.explanation import Explanation
     from hilum.serving.models_in_use import Served
 
@@ -98,25 +97,7 @@ def _encode(png: bytes | None) -> str | None:
 
 def to_outcome(served: "Served", kind: str, *, repeated: bool = False) -> Outcome:
     """Return what the journal holds of an answer: the fields of report 9.3, and numbers for monitoring."""
-    film: FilmAnswer = served.film
-    answer = film.answer
-    facts: dict[str, Any] = {
-        "format": film.facts.format,
-        "width": film.facts.width,
-        "height": film.facts.height,
-        "bits": film.facts.bits,
-        "referred": bool(answer.referral),
-        "fallback": served.is_fallback,
-        "site": served.identity.site is not None,
-        "repeated": repeated,
-        "preprocessing_id": served.identity.preprocessing_id,
-    }
-    if answer.prediction_set is not None:
-        facts["set_size"] = len(answer.prediction_set)
-    if film.coordinates is not None:
-        facts["embedding"] = pack_coordinates(film.coordinates)
-    facts.update({f"p_{name.lower()}": round(value, 6) for name, value in answer.probabilities.items()})
-    facts.update({f"pixels_{name}": round(value, 6) for name, value in film.statistics.items()})
+    film, answer = served.film, served.film.answer
     return Outcome(
         status=200,
         kind=kind,
@@ -124,5 +105,5 @@ def to_outcome(served: "Served", kind: str, *, repeated: bool = False) -> Outcom
         confidence=float(answer.probabilities[str(answer.decision)]),
         inference_time_ms=round(film.inference_ms, 3),
         model_version=served.identity.name,
-        facts=facts,
+        facts=film_facts(film, served.identity, is_fallback=served.is_fallback, is_repeated=repeated),
     )

@@ -33,7 +33,17 @@ from hilum.serving.network import NetworkGate
 from hilum.serving.problems import describe, send_problem
 from hilum.serving.recorder import Recorder
 from hilum.serving.refusals import Unprocessable
-from hilum.serving.routes import admin, audit, feedback, health, model, page, predict
+from hilum.serving.routes import (
+    admin,
+    audit,
+    feedback,
+    health,
+    model,
+    monitoring,
+    page,
+    predict,
+    review,
+)
 from hilum.serving.schemas import Incoming
 from hilum.serving.service import Service
 from hilum.serving.settings import ServiceSettings, read_settings
@@ -41,7 +51,11 @@ from hilum.serving.settings import ServiceSettings, read_settings
 if TYPE_CHECKING:
     from hilum.inference.engine import Engine
 
-FIELD_NAMES = frozenset({"after", "limit", "request_id", "film", "key_id", "idempotency-key"}) | {
+_PARAMETERS = (
+    "after", "before", "limit", "request_id", "film", "key_id", "idempotency-key", "days", "open_only",
+    "alert_id", "feedback_id",
+)  # fmt: skip
+FIELD_NAMES = frozenset(_PARAMETERS) | {
     name for kind in Incoming.__subclasses__() for name in kind.model_fields
 }
 """Names of parameters and fields that a problem may repeat."""
@@ -53,7 +67,9 @@ _ROUTERS = (
     model.router,
     predict.router,
     feedback.router,
+    review.router,
     audit.router,
+    monitoring.router,
     admin.router,
 )
 _ADMIN_METHODS = ("GET", "POST", "DELETE")

@@ -33,8 +33,11 @@ async def read_chunks(
     has_more = True
     while has_more:
         left = BODY_GRACE_S + received / MIN_BODY_BYTES_PER_S - (clock() - began)
+        if left <= 0:
+            raise TooSlow(is_last=True)
         try:
-            message = await asyncio.wait_for(receive(), min(left, BODY_GRACE_S))
+            async with asyncio.timeout(min(left, BODY_GRACE_S)):
+                message = await receive()
         except TimeoutError:
             raise TooSlow(is_last=True) from None
         if message["type"] == "http.disconnect":

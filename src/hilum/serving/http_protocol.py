@@ -94,6 +94,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of a body on as it is while none waits; uvicorn would copy it twice."""
+        if not self.cycle.body:
+            self.cycle.body = body  # type: ignore[assignment]  # read by bytes() and +=, as a bytearray is
+            body = b""
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Note the end of a request."""
         self._in_body = False

@@ -1,16 +1,18 @@
 """How often may a key ask? A moving window, so that no minute of any alignment holds more than the limit.
 
-Knows nothing about HTTP. The windows are those of the package `limits`; what is ours is the clock: within one
-process the monotonic one, between workers that of the Redis server, so that a wall clock that jumps changes
-nothing. When the store cannot be asked nobody passes.
+Knows nothing about HTTP. The windows are those of the package `limits`; what is ours is the clock, within one
+process and between workers the monotonic one, so that a wall clock that jumps changes nothing. When the store
+cannot be asked nobody passes.
 """
 
 import logging
 import math
 import threading
 import time
+import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from limits import RateLimitItemPerSecond
@@ -98,12 +100,35 @@ class MonotonicWindows(Storage, MovingWindowSupport):
 
 
 class RedisWindows(RedisStorage):
-    """Moving windows in Redis on the clock of its server, so that workers need not agree on the time."""
+    """Moving windows in Redis, on the monotonic clocks of the machines that ask.
 
-    _ACQUIRE = """
-    local limit, expiry, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-    local time = redis.call('TIME')
-    local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+    No wall clock has a say, not even that of Redis: set forward it would empty every window, set back it
+    would lock everybody out. Workers of one machine share its clock. One time for all machines is the latest
+    that any of them has seen; a machine that is new, or far behind it, continues from there. For the same
+    reason no key has a time to live; each call removes some windows that are over.
+    """
+
+    _NOW = """
+    local boot, mono = ARGV[1], tonumber(ARGV[2])
+    local told = redis.call('HMGET', KEYS[2], 'latest', 'offset ' .. boot, 'seen ' .. boot)
+    local latest, offset, seen = tonumber(told[1] or 0), tonumber(told[2] or nil), tonumber(told[3] or 0)
+    local now = offset and mono + offset or latest
+    if not offset or (mono > seen and latest - now > 1) then
+      redis.call('HSET', KEYS[2], 'offset ' .. boot, string.format('%.6f', latest - mono))
+      now = latest
+    end
+    now = math.max(now, latest)
+    redis.call('HSET', KEYS[2], 'latest', string.format('%.6f', now),
+               'seen ' .. boot, string.format('%.6f', math.max(mono, seen)))
+    """
+    _ACQUIRE = (
+        _NOW
+        + """
+    local limit, expiry, amount = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+    for _, over in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 8)) do
+      redis.call('DEL', over)
+      redis.call('ZREM', KEYS[3], over)
+    end
     while true do
       local oldest = redis.call('LINDEX', KEYS[1], -1)
       if not oldest or tonumber(oldest) > now - expiry then break end
@@ -111,17 +136,21 @@ class RedisWindows(RedisStorage):
     end
     if redis.call('LLEN', KEYS[1]) + amount > limit then return 0 end
     for _ = 1, amount do redis.call('LPUSH', KEYS[1], string.format('%.6f', now)) end
-    redis.call('EXPIRE', KEYS[1], expiry + 1)
+    redis.call('ZADD', KEYS[3], now + expiry, KEYS[1])
     return 1
     """
-    _WINDOW = """
-    local time = redis.call('TIME')
-    local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+    )
+    _WINDOW = (
+        _NOW
+        + """
     local oldest = redis.call('LINDEX', KEYS[1], -1)
     return {string.format('%.6f', now), oldest or '', redis.call('LLEN', KEYS[1])}
     """
+    )
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, clock: Callable[[], float] = time.monotonic, boot: str | None = None
+    ) -> None:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -129,19 +158,32 @@ class RedisWindows(RedisStorage):
         super().__init__(
             url, retry=once, socket_timeout=_STORE_TIMEOUT_S, socket_connect_timeout=_STORE_TIMEOUT_S
         )
+        self._clock = clock
+        self._boot = boot or _name_boot()
         self._acquire: Any = self.storage.register_script(self._ACQUIRE)
         self._window: Any = self.storage.register_script(self._WINDOW)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` hits if the window of `expiry` seconds then holds at most `limit`."""
-        return bool(self._acquire([self.prefixed_key(key)], [limit, expiry, amount]))
+        return bool(self._acquire(self._keys(key), [self._boot, self._clock(), limit, expiry, amount]))
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return when the oldest hit was on the caller's monotonic clock, and how many there are."""
         del limit, expiry
-        now, oldest, count = self._window([self.prefixed_key(key)], [])
+        now, oldest, count = self._window(self._keys(key), [self._boot, self._clock()])
         age = float(now) - float(oldest) if oldest else 0.0
-        return time.monotonic() - age, int(count)
+        return self._clock() - age, int(count)
+
+    def _keys(self, key: str) -> list[str]:
+        return [self.prefixed_key(name) for name in (f"window/{key}", "hilum-clock", "hilum-windows")]
+
+
+def _name_boot() -> str:
+    """Name the clock of this machine by the id of its start, or of this process where there is none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
 
 
 class RateLimits:

@@ -40,6 +40,9 @@ class RecordsOut(Outgoing):
 
     records: list[RecordOut]
     next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
+    next_before: int | None = Field(
+        description="Where `before` was given: give it so for the next page; null at the beginning."
+    )
 
 
 class VerdictOut(Outgoing):

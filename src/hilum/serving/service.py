@@ -23,6 +23,7 @@ from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
 from hilum.journal.record import Event
 from hilum.journal.switches import Switches
+from hilum.monitoring.recent_films import RecentFilms
 from hilum.registry.store import ModelStore
 from hilum.serving.admission import Admission
 from hilum.serving.auth import Authenticator
@@ -32,11 +33,9 @@ from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
 from hilum.serving.metrics import Metrics
 from hilum.serving.models_in_use import ModelsInUse, OpenEngine
-from hilum.serving.recent_films import RecentFilms
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
-from hilum.serving.tls import certificate_seconds_left
 from hilum.serving.tokens import TokenVerifier
 from hilum.serving.watch import Watch
 from hilum.serving.watcher import Watcher
@@ -274,8 +273,6 @@ class Service:
         self.metrics.fallback.set(self.models.state.is_fallback)
         self.metrics.ready.set(self.is_ready)
         self.metrics.films_in_work.set(self.admission.films)
-        if self.settings.tls_cert is not None:
-            self.metrics.certificate.set(certificate_seconds_left(self.settings.tls_cert))
 
     def _refuse_without_credentials(self) -> None:
         if self.settings.is_loopback or self.settings.jwks:

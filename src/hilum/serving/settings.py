@@ -22,6 +22,7 @@ Words = Annotated[tuple[str, ...], NoDecode]
 ENVIRONMENT_PREFIX = "HILUM_"
 _ANYONE_READS = stat.S_IROTH | stat.S_IWOTH
 _SECRET_FILES = ("tls_key", "pepper_file", "chain_key_file")
+_OTHER_FILES = ("tls_cert", "tls_client_ca", "public_key", "site", "registry", "model")
 
 
 class ServiceSettings(BaseSettings):
@@ -147,8 +148,13 @@ class ServiceSettings(BaseSettings):
             return self.journal_url.get_secret_value()
         return f"sqlite:///{self.data / 'journal.sqlite'}"
 
-    def check_files(self) -> None:
+    def check_files(self, *names: str) -> None:
         """Refuse secrets that others on the machine may read or write, and files that are not there.
+
+        Parameters
+        ----------
+        names
+            Settings to look at; every one that names a file when none is given.
 
         Raises
         ------
@@ -156,7 +162,7 @@ class ServiceSettings(BaseSettings):
             One message with every file that is wrong.
         """
         wrong = []
-        for name in (*_SECRET_FILES, "tls_cert", "tls_client_ca", "public_key", "site", "registry", "model"):
+        for name in names or (*_SECRET_FILES, *_OTHER_FILES):
             path: Path | None = getattr(self, name)
             if path is None:
                 continue

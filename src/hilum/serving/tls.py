@@ -46,9 +46,67 @@ def check_certificate(path: Path) -> None:
         )
 
 
-def certificate_seconds_left(path: Path) -> float:
-    """Return how long a certificate is still valid; negative once it is not."""
-    return (_read(path).not_valid_after_utc - datetime.now(UTC)).total_seconds()
+class LiveCertificate:
+    """The certificate that new connections are shown, taken anew when its files change.
+
+    Parameters
+    ----------
+    settings
+        Of a service that has a certificate, in use already.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._seen = self._stamp()
+        self._ends = self._end()
+
+    def seconds_left(self) -> float:
+        """Return how long the certificate in use is still valid; negative once it is not."""
+        return (self._ends - datetime.now(UTC)).total_seconds()
+
+    def look(self, context: ssl.SSLContext) -> bool:
+        """Give a live context the certificate and key of the files, if either changed and they are good.
+
+        A pair that is not good, or not complete yet, is left alone until one of its files changes again.
+
+        Returns
+        -------
+        Whether the context has a new certificate.
+
+        Raises
+        ------
+        ConfigError
+            The new pair cannot be used; the old one is in use.
+        """
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        settings = self._settings
+        settings.check_files("tls_cert", "tls_key", "tls_client_ca")
+        make_context(settings)  # the new pair must fit before the live context takes it
+        try:
+            context.load_cert_chain(str(settings.tls_cert), settings.tls_key)
+        except (ssl.SSLError, OSError) as error:  # changed once more in this moment
+            self._seen = ()
+            raise ConfigError(f"tls: the new certificate cannot be used ({type(error).__name__})") from None
+        self._ends = self._end()
+        return True
+
+    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._settings.tls_cert, self._settings.tls_key))
+
+    def _end(self) -> datetime:
+        assert self._settings.tls_cert is not None
+        return _read(self._settings.tls_cert).not_valid_after_utc
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:  # between the removal of the old one and the arrival of the new one
+        return None
+    return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _read(path: Path) -> x509.Certificate:

@@ -53,7 +53,8 @@ class FilmForm:
         self._header_name = b""
         self._header_value = b""
         self._disposition = b""
-        self._current = bytearray()
+        self._pieces: list[bytes] = []  # of the film that comes now
+        self._size = 0
         self._is_over = False
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin_part,
@@ -104,7 +105,6 @@ class FilmForm:
             raise TooLarge(
                 f"At most {self._max_films} film(s) are taken here.", code="too_many_films", is_last=True
             )
-        self._current = bytearray()
         self._disposition = b""
 
     def _take_header_name(self, data: bytes, start: int, end: int) -> None:
@@ -124,13 +124,14 @@ class FilmForm:
             raise BadRequest("The form has a part of another name.", fix=_FORM_FIX, is_last=True)
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
-        if len(self._current) + end - start > MAX_FILE_BYTES:
+        self._size += end - start
+        if self._size > MAX_FILE_BYTES:
             raise TooLarge("A film has more than 32 MiB.", is_last=True)
-        self._current += memoryview(data)[start:end]
+        self._pieces.append(data[start:end])
 
     def _end_part(self) -> None:
-        self.films.append(bytes(self._current))
-        self._current = bytearray()
+        self.films.append(b"".join(self._pieces))
+        self._pieces, self._size = [], 0
 
     def _end(self) -> None:
         self._is_over = True

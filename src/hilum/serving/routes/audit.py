@@ -18,13 +18,19 @@ _MAX_SEQ = 2**63 - 1
 def read_audit(
     service: ServiceDep,
     after: Annotated[int, Query(ge=0, le=_MAX_SEQ)] = 0,
+    before: Annotated[int | None, Query(ge=1, le=_MAX_SEQ)] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 100,
     request_id: RequestId | None = None,
 ) -> RecordsOut:
-    """Return records in order; give `next_after` as `after` for the next page."""
-    found = service.journal.read(after=after, limit=limit, request_id=request_id)
+    """Return records in order, or with `before` the newest first."""
+    found = service.journal.read(after=after, before=before, limit=limit, request_id=request_id)
     records = [RecordOut.model_validate(asdict(record)) for record in found]
-    return RecordsOut(records=records, next_after=records[-1].seq if len(records) == limit else None)
+    following = records[-1].seq if len(records) == limit else None
+    return RecordsOut(
+        records=records,
+        next_after=following if before is None else None,
+        next_before=following if before is not None else None,
+    )
 
 
 @router.get("/audit/verify", response_model=VerdictOut)

@@ -9,6 +9,8 @@ import { showFilms } from "./films.js";
 import { showKeys } from "./keys.js";
 import { showLockdown } from "./lockdown.js";
 import { showLogin } from "./login.js";
+import { showMonitoring } from "./monitoring.js";
+import { showReview } from "./review.js";
 import { forgetKey, openSession, restoreKey } from "./session.js";
 import { startTheme } from "./theme.js";
 import { showTrail } from "./trail.js";
@@ -17,7 +19,9 @@ import { showVersions } from "./versions.js";
 /** In the order of the navigation: what a role may not do has no entry and no view. */
 const VIEWS = [
   { id: "films", name: "Films", roles: ["clinician", "admin"], show: showFilms },
+  { id: "review", name: "Review", roles: ["clinician", "admin"], show: showReview },
   { id: "trail", name: "Audit trail", roles: ["auditor", "admin"], show: showTrail },
+  { id: "monitoring", name: "Monitoring", roles: ["auditor", "admin"], show: showMonitoring },
   { id: "versions", name: "Model versions", roles: ["admin"], show: showVersions },
   { id: "keys", name: "Keys", roles: ["admin"], show: showKeys },
   { id: "lockdown", name: "Lockdown", roles: ["admin"], show: showLockdown },
@@ -82,7 +86,8 @@ function showView() {
   if (session === null) return;
   const role = session.identity.role;
   const allowed = VIEWS.filter((view) => view.roles.includes(role));
-  const view = allowed.find((one) => `#${one.id}` === location.hash) ?? allowed.find((one) => one.id === current) ?? allowed[0];
+  const [wanted, detail] = location.hash.slice(1).split("/"); // "#trail/REQUEST" is one request of the trail
+  const view = allowed.find((one) => one.id === wanted) ?? allowed.find((one) => one.id === current) ?? allowed[0];
   current = view.id;
   for (const link of find("views").children) {
     if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
@@ -95,6 +100,7 @@ function showView() {
   shown.place.hidden = false;
   document.title = `${view.name} · hilum`;
   shown.place.querySelector("h1").focus();
+  if (detail && view.id === wanted) shown.place.dispatchEvent(new CustomEvent("detail", { detail }));
 }
 
 /** @param {typeof VIEWS[number]} view */

@@ -1,9 +1,11 @@
-/** The audit trail, page by page, and whether its chain holds. Read only. */
+/** The audit trail, page by page, the newest records first; and whether its chain holds. Read only. */
 
 import { make, say } from "./element.js";
 import { counted, percent, short, utc } from "./format.js";
 
 const PAGE_RECORDS = 50;
+const NEWEST = Number.MAX_SAFE_INTEGER;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * @param {import("./session.js").Session} session
@@ -12,18 +14,23 @@ const PAGE_RECORDS = 50;
 export function showTrail({ api }, place) {
   const part = (/** @type {string} */ id) => /** @type {any} */ (place.querySelector(`#${id}`));
   let request = "";
+  /** @type {"before" | "after"} */
+  let way = "before";
   /** Where the pages before this one began, and this one. */
-  let starts = [0];
+  let starts = [NEWEST];
   /** @type {number | null} */
   let next = null;
+  let loads = 0;
 
   const load = async () => {
-    const after = /** @type {number} */ (starts.at(-1));
+    const own = (loads += 1);
+    const start = /** @type {number} */ (starts.at(-1));
     say(part("trail-error"), null);
     try {
-      const query = { after, limit: PAGE_RECORDS, ...(request && { request_id: request }) };
-      const { records, next_after: nextAfter } = await api.get("audit", query);
-      next = records.length ? nextAfter : null;
+      const query = { [way]: start, limit: PAGE_RECORDS, ...(request && { request_id: request }) };
+      const { records, ...following } = await api.get("audit", query);
+      if (own !== loads) return; // a later question is under way
+      next = records.length ? following[`next_${way}`] : null;
       part("trail-rows").replaceChildren(...records.map((/** @type {import("./types.js").AuditRecord} */ one) => makeRow(one, showRequest)));
       const which = records.length ? `: ${records[0].seq} to ${records.at(-1).seq}` : "";
       part("trail-caption").textContent = `${counted(records.length, "record")}${which}${request ? " of one request" : ""}`;
@@ -36,7 +43,10 @@ export function showTrail({ api }, place) {
   const begin = (/** @type {SubmitEvent | Event | null} */ event = null) => {
     event?.preventDefault();
     request = part("trail-request").value.trim();
-    starts = [Math.max(0, Math.trunc(Number(part("trail-after").value)) || 0)];
+    const after = part("trail-after").value.trim();
+    // what happened to one request is read from its beginning
+    way = after || request ? "after" : "before";
+    starts = [way === "before" ? NEWEST : Math.max(0, Math.trunc(Number(after)) || 0)];
     void load();
   };
   const showRequest = (/** @type {string} */ id) => {
@@ -56,6 +66,7 @@ export function showTrail({ api }, place) {
     void load();
   });
   part("verify").addEventListener("click", () => void verify(api, part("verify"), part("verdict")));
+  place.addEventListener("detail", (/** @type {any} */ { detail: id }) => UUID.test(id) && showRequest(id));
   void load();
 }
 

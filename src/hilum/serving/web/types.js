@@ -88,6 +88,64 @@
  * @property {Role} role
  * @property {string | null} expires_at
  * @property {string | null} [revoked_at]
+ *
+ * @typedef {object} Signal  an item of GET /monitoring
+ * @property {string} name
+ * @property {string} kind
+ * @property {"drift" | "performance" | "calibration" | "operation"} group
+ * @property {number | null} value  null when it is not judged
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {number} threshold
+ * @property {boolean} is_floor  over below its threshold
+ * @property {string} state  ok, unsure, over, not-enough or not-judged
+ * @property {number} films
+ * @property {number} needed
+ * @property {string} since
+ * @property {string} until
+ * @property {string} sentence
+ * @property {Record<string, any>} detail
+ *
+ * @typedef {object} Point  a day of GET /monitoring/curves
+ * @property {string} day
+ * @property {number | null} value
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {string} state
+ * @property {number} films
+ *
+ * @typedef {object} Alert  an item of GET /monitoring/alerts
+ * @property {string} id
+ * @property {string} name
+ * @property {string} title
+ * @property {string} signal
+ * @property {"page" | "ticket" | "security"} severity
+ * @property {string} sentence
+ * @property {string} runbook
+ * @property {string} opened_at
+ * @property {string | null} closed_at
+ * @property {string | null} acknowledged_at
+ * @property {string | null} acknowledged_by
+ *
+ * @typedef {object} Evidence  of GET /monitoring/alerts/{alert_id}
+ * @property {string} signal
+ * @property {number | null} value
+ * @property {number} threshold
+ * @property {string} since
+ * @property {string} until
+ * @property {number} films_in_window
+ * @property {Record<string, any>} detail
+ * @property {{request_id: string, timestamp: string, prediction: string | null, code: string | null, label: string | null, oddness: number}[]} films
+ * @property {string[]} conclusions
+ * @property {string} last_over
+ *
+ * @typedef {object} Case  an item of GET /review
+ * @property {string} feedback_id
+ * @property {string} request_id
+ * @property {string} reported_at
+ * @property {string} label
+ * @property {boolean} is_own
+ * @property {{timestamp: string, prediction: string | null, confidence: number | null, referred: boolean | null, model_version: string | null}[]} answers
  */
 
 export {};

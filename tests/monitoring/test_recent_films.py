@@ -1,4 +1,4 @@
-from hilum.serving.recent_films import RecentFilms
+from hilum.monitoring.recent_films import RecentFilms
 
 
 def test_a_film_counts_as_repeated_from_the_third_time_on():
