@@ -1,4 +1,4 @@
-"""What watches hilum in containers and in Kubernetes: it loads the rules, tells people, shows a dashboard."""
+"""What watches hilum in containers and in Kubernetes: it loads rules, tells people, shows the dashboard."""
 
 import json
 import re

@@ -67,7 +67,7 @@ def make_rules(*, faster: float = 1.0) -> dict[str, Any]:
     """
     groups = [
         {
-            "name": f"hilum-{group}",
+            "name": group_name(group),
             "rules": [make_rule(kind, faster=faster) for kind in CATALOGUE if kind.group is group],
         }
         for group in Group
@@ -105,6 +105,11 @@ def make_escalation(step: Escalation, *, faster: float = 1.0) -> dict[str, Any]:
             "runbook": f"{RUNBOOKS}/{{{{ $labels.alert }}}}.md",
         },
     }
+
+
+def group_name(group: Group) -> str:
+    """Return what a category is called among the groups of rules."""
+    return f"hilum-{group}"
 
 
 def rule_labels(kind: AlertKind) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil, nan
 
 from hilum.monitoring.catalogue import CATALOGUE, AlertKind, Direction
+from hilum.monitoring.played_series import Series, Stretch, play_gauge, play_rates, select
 from hilum.monitoring.prometheus_rules import is_of_signal
 
 INSTANCE = {"job": "hilum", "instance": "hilum:8000"}
@@ -23,17 +24,6 @@ _PER_MINUTE = 60
 _HOUR_S, _HOUR_MIN = 3_600, 60
 _SUBSIGNALS = {"psi": "psi:mean_grey", "calls": "calls:Normal", "errors": "errors:Pneumonia",
                "critical": "critical:Tuberculosis"}  # fmt: skip
-
-Series = dict[str, str]
-"""Selector to its samples, one a minute, as promtool writes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A value of an alert that lasts for so many minutes."""
-
-    value: float
-    minutes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +128,7 @@ def _of_signal(kind: AlertKind, stage: Stage) -> Iterator[Case]:
     quiet = (Firing(length - 1),)
     yield Case(kind.name, "not judged", stage.play([Stretch(nan, length)]), quiet)
     others = {
-        _selector("hilum_signal_bound", signal=name, **INSTANCE): _gauge([Stretch(over, length)])
+        select("hilum_signal_bound", signal=name, **INSTANCE): play_gauge([Stretch(over, length)])
         for name in (f"{kind.signal}x", f"x{kind.signal}:y", f"x:{kind.signal}")
     }
     yield Case(kind.name, "signals of other names", others, quiet)
@@ -166,54 +156,20 @@ def _seen(kind: AlertKind, value: float) -> float:
     return _SLOW_P95_S if kind.name == "HilumSlow" else value
 
 
-def _selector(name: str, **labels: str) -> str:
-    return f"{name}{{{', '.join(f'{key}={value!r}' for key, value in labels.items())}}}".replace("'", '"')
-
-
-def _gauge(stretches: Sequence[Stretch], *, slope: float = 0.0, sign: float = 1.0) -> str:
-    """Write stretches of a gauge; with a slope, which is per minute, one that rises besides."""
-    parts, minute = [], 0
-    for stretch in stretches:
-        value = sign * stretch.value + slope * minute
-        if stretch.value != stretch.value:  # NaN
-            parts.append(" ".join(["NaN"] * stretch.minutes))
-        elif stretch.minutes:
-            parts.append(f"{value:.17g}+{slope:g}x{stretch.minutes - 1}")
-        minute += stretch.minutes
-    return " ".join(parts)
-
-
-def _counter(rates: Sequence[Stretch]) -> str:
-    """Write a counter whose stretches are increases a minute; the first sample is 0."""
-    parts, total = ["0"], 0.0
-    for stretch in rates:
-        if stretch.minutes:
-            parts.append(f"{total + stretch.value:.17g}+{stretch.value:.17g}x{stretch.minutes - 1}")
-        total += stretch.value * stretch.minutes
-    return " ".join(parts)
-
-
-def _rates(stretches: Sequence[Stretch], convert: Callable[[float], float]) -> str:
-    """Write a counter of stretches of an alert's value; the first sample belongs to the first stretch."""
-    first, *rest = stretches
-    shorter = Stretch(first.value, first.minutes - 1)
-    return _counter([Stretch(convert(one.value), one.minutes) for one in (shorter, *rest)])
-
-
 def _plain(selector: str, **options: float) -> Callable[[Sequence[Stretch]], Series]:
-    return lambda stretches: {selector: _gauge(stretches, **options)}
+    return lambda stretches: {selector: play_gauge(stretches, **options)}
 
 
 def _stage_of(kind: AlertKind) -> Stage:
     if is_of_signal(kind):
         signal = _SUBSIGNALS.get(str(kind.signal), str(kind.signal))
-        selector = _selector("hilum_signal_bound", signal=signal, **INSTANCE)
+        selector = select("hilum_signal_bound", signal=signal, **INSTANCE)
         return Stage(_plain(selector), {"signal": signal, **INSTANCE})
     return _STAGES[kind.name]
 
 
 def _of_gauge(name: str, **sides: float) -> Stage:
-    return Stage(_plain(_selector(name, **INSTANCE)), INSTANCE, **sides)  # type: ignore[arg-type]
+    return Stage(_plain(select(name, **INSTANCE)), INSTANCE, **sides)  # type: ignore[arg-type]
 
 
 # Answers come at 100 a second from two instances, films at 20: shares and percentiles are then exact.
@@ -225,15 +181,13 @@ _FAST_BUCKET, _LIMIT_BUCKET, _SLOW_BUCKET = "0.35", "0.5", "0.75"
 
 def _two(name: str, values: str, **labels: str) -> Series:
     """Give two instances the same samples, so that a rule that looks at one alone would not see the sum."""
-    return {
-        _selector(name, job="hilum", instance=f"hilum-{place}:8000", **labels): values for place in (1, 2)
-    }
+    return {select(name, job="hilum", instance=f"hilum-{place}:8000", **labels): values for place in (1, 2)}
 
 
 def _play_errors(stretches: Sequence[Stretch], *, shed: float = 0.0) -> Series:
-    errors = _rates(stretches, lambda value: (value + shed) * _REQUESTS / 2)
-    good = _rates(stretches, lambda value: (1 - value - shed) * _REQUESTS / 2)
-    dropped = _rates(stretches, lambda _: shed * _REQUESTS / 2)
+    errors = play_rates(stretches, lambda value: (value + shed) * _REQUESTS / 2)
+    good = play_rates(stretches, lambda value: (1 - value - shed) * _REQUESTS / 2)
+    dropped = play_rates(stretches, lambda _: shed * _REQUESTS / 2)
     return {
         **_two("hilum_requests_total", errors, route="/predict", status="503"),
         **_two("hilum_requests_total", good, route="/predict", status="200"),
@@ -243,8 +197,8 @@ def _play_errors(stretches: Sequence[Stretch], *, shed: float = 0.0) -> Series:
 
 def _play_shed(stretches: Sequence[Stretch]) -> Series:
     return {
-        **_two("hilum_shed_total", _rates(stretches, lambda value: value * _REQUESTS / 2)),
-        **_two("hilum_requests_total", _rates(stretches, lambda _: _REQUESTS / 2), status="200"),
+        **_two("hilum_shed_total", play_rates(stretches, lambda value: value * _REQUESTS / 2)),
+        **_two("hilum_requests_total", play_rates(stretches, lambda _: _REQUESTS / 2), status="200"),
     }
 
 
@@ -265,9 +219,9 @@ def _play_latency(stretches: Sequence[Stretch]) -> Series:
 
     series: Series = {}
     for bucket in (_FAST_BUCKET, _LIMIT_BUCKET, _SLOW_BUCKET, "+Inf"):
-        series |= _two("hilum_inference_seconds_bucket", _rates(stretches, within(bucket)), le=bucket)
+        series |= _two("hilum_inference_seconds_bucket", play_rates(stretches, within(bucket)), le=bucket)
     return {
-        **_two("hilum_inference_seconds_bucket", _rates(stretches, lambda _: 0.0), le="0.2"),
+        **_two("hilum_inference_seconds_bucket", play_rates(stretches, lambda _: 0.0), le="0.2"),
         **series,
     }
 
@@ -278,11 +232,11 @@ def _play_failures(stretches: Sequence[Stretch]) -> Series:
     for stretch in stretches:
         total += stretch.value > 0
         samples.append(f"{total}+0x{stretch.minutes - 1}")
-    return {_selector("hilum_journal_failures_total", **INSTANCE): " ".join(samples)}
+    return {select("hilum_journal_failures_total", **INSTANCE): " ".join(samples)}
 
 
 def _play_logins(stretches: Sequence[Stretch]) -> Series:
-    return _two("hilum_failed_logins_total", _rates(stretches, lambda value: value / 2))
+    return _two("hilum_failed_logins_total", play_rates(stretches, lambda value: value / 2))
 
 
 _STAGES: dict[str, Stage] = {
@@ -297,7 +251,11 @@ _STAGES: dict[str, Stage] = {
     "HilumDiskFilling": _of_gauge("hilum_disk_free_share"),
     "HilumCertificateExpiring": _of_gauge("hilum_certificate_expiry_seconds"),
     "HilumMonitorSilent": Stage(
-        _plain(_selector("hilum_monitor_looked_timestamp_seconds", **INSTANCE), slope=_PER_MINUTE, sign=-1.0),
+        _plain(
+            select("hilum_monitor_looked_timestamp_seconds", **INSTANCE),
+            slope=_PER_MINUTE,
+            sign=-1.0,
+        ),
         INSTANCE,
     ),
     "HilumLockdown": _of_gauge("hilum_lockdown", over=1.0),
@@ -318,7 +276,10 @@ def _nothing_asked() -> list[Case]:
 
 
 def _no_certificate() -> list[Case]:
-    selector, name = _selector("hilum_certificate_expiry_seconds", **INSTANCE), "HilumCertificateExpiring"
+    selector, name = (
+        select("hilum_certificate_expiry_seconds", **INSTANCE),
+        "HilumCertificateExpiring",
+    )
     return [
         Case(name, "no TLS", {selector: "0x60"}, (Firing(59),)),
         Case(name, "ended an hour ago", {selector: "-3600x60"}, (Firing(59, -3600, INSTANCE),)),
@@ -326,7 +287,7 @@ def _no_certificate() -> list[Case]:
 
 
 def _another_job() -> list[Case]:
-    other = {_selector("up", job="alertmanager", instance="alertmanager:9093"): "0x60"}
+    other = {select("up", job="alertmanager", instance="alertmanager:9093"): "0x60"}
     return [Case("HilumDown", "another job is down", other, (Firing(59),))]
 
 

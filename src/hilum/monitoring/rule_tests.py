@@ -10,13 +10,16 @@ from typing import Any
 from hilum.domain.thresholds import ESCALATE_ENGINEER_S, ESCALATE_LEAD_S
 from hilum.monitoring.catalogue import AlertKind, find_alert
 from hilum.monitoring.prometheus_rules import (
+    ESCALATION_GROUP,
     ESCALATIONS,
     RUNBOOKS,
     describe,
     format_duration,
+    group_name,
     rule_labels,
 )
 from hilum.monitoring.rule_cases import INSTANCE, Case, Firing, all_cases
+from hilum.monitoring.signal import Group
 
 _MINUTE_S = 60
 _FOREVER_MIN = 75
@@ -43,6 +46,7 @@ def to_file(rule_file: str, cases: Sequence[Case], others: Sequence[dict[str, An
     return {
         "rule_files": [rule_file],
         "evaluation_interval": f"{step}m",
+        "group_eval_order": [*(group_name(group) for group in Group), ESCALATION_GROUP],  # else by chance
         "tests": [*(to_test(case) for case in cases), *others],
     }
 
