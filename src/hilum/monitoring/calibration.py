@@ -72,7 +72,8 @@ def _slope(found: Calibration, films: int, since: str, until: str) -> Signal:
         judge_above(deviation, least, MAX_CALIBRATION_SLOPE_DEVIATION), films, MIN_LABELLED_CALIBRATION,
         since, until,
         f"slope of the reliability diagram: {slope.value:.2f}"
-        f" ({_ends(slope.value - half, slope.value + half)}) of {films} labelled films; 1 +- {MAX_CALIBRATION_SLOPE_DEVIATION:g} is allowed.",
+        f" ({_ends(slope.value - half, slope.value + half)}) of {films} labelled films;"
+        f" 1 +- {MAX_CALIBRATION_SLOPE_DEVIATION:g} is allowed.",
         {"slope": slope.value},
     )  # fmt: skip
 
