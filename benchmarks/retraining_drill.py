@@ -5,7 +5,7 @@ is another one. Monitoring looks once a day; on the eighth day of drift it asks 
 retrain` answers with a candidate, the gates judge it, it becomes production and is rolled back again.
 Phantoms: drawings that exercise the machinery, and say nothing about patients.
 
-    python benchmarks/retraining_drill.py [--folder FOLDER] [--films 900] [--epochs 12]
+    python benchmarks/retraining_drill.py [--folder FOLDER] [--films 600] [--epochs 8]
 
 Writes docs/measured/retraining-drill.txt, what is printed.
 """
@@ -78,8 +78,8 @@ def main() -> None:
     """Run the drill with phantoms, print it and keep what was printed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--films", type=int, default=900)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--films", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
     films = arguments.films
     plan = Plan(
@@ -93,6 +93,9 @@ def main() -> None:
             "preprocessing.image_size=160",
             f"training.epochs={arguments.epochs}",
             "training.freeze_backbone_epochs=1",
+            "training.batch_size=16",
+            "training.backbone_lr_factor=0.5",
+            "reproducibility.threads=1",
             "scheduler.warmup_epochs=1",
             "augmentation.horizontal_flip=false",
             "loss.label_smoothing=0",

@@ -64,7 +64,7 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_from_drift_to_a_candidate_in_production_and_back(tmp_path: Path):
     drill, lines = load_drill(), []
     plan = drill.Plan(
-        draw, {"train": 150, "val": 90, "test": 126}, new=240, in_use=160, labelled_every=0, settings=SETTINGS
+        draw, {"train": 150, "val": 90, "test": 111}, new=150, in_use=120, labelled_every=0, settings=SETTINGS
     )
     decision = drill.run_drill(plan, tmp_path, say=lines.append)
     days = [line for line in lines if "scanner  over:" in line]
