@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -116,6 +117,12 @@ def test_where_films_or_accuracy_drifted_as_well_it_is_refused(other: str):
 def test_where_calibration_has_not_drifted_there_is_nothing_to_do(state: State):
     with pytest.raises(InputError, match=f"calibration has not drifted \\(ece is {state}\\)"):
         check_calibration_alone(make_look(0, make_signal("ece", state, since=SINCE)))
+
+
+def test_without_a_reference_that_films_are_as_before_is_not_known():
+    look = replace(make_look(0, make_signal("ece", since=SINCE)), reference=None)
+    with pytest.raises(InputError, match="has no reference profile"):
+        check_calibration_alone(look)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The retraining drill of `benchmarks/retraining_drill.py` with films and a network that take seconds."""
+"""The retraining drill of `benchmarks/retraining_drill.py`, with fewer resamples and no figures."""
 
 import importlib.util
 import json
@@ -6,29 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
-import cv2
-import numpy as np
 import pytest
 
-from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.evaluate import evaluate_predictions
 from hilum.explain.explanation_tests import check_explanations
 from hilum.monitoring.decision import Decision
 from hilum.registry.bundle import read_bundle
 from hilum.registry.store import ModelStore
-from tests.conftest import TINY_SETTINGS
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "retraining_drill.py"
-SETTINGS = (
-    *TINY_SETTINGS,
-    "training.epochs=6",
-    "loss.label_smoothing=0",
-    "augmentation.horizontal_flip=false",
-    "data.train_share=0.6",
-    "data.val_share=0.1",
-    "data.test_share=0.3",
-)
-DOUBTFUL_SHARE = 0.08  # normal films that look sick: without an error there is no interval to resample
 
 
 def load_drill() -> ModuleType:
@@ -40,33 +26,19 @@ def load_drill() -> ModuleType:
     return module
 
 
-def draw(number: int, is_new_scanner: bool) -> tuple[np.ndarray, str, str]:
-    """A cloudy film whose bright half tells the class; the new scanner is paler."""
-    label = CLASS_NAMES[number % 3]
-    rng = np.random.default_rng(number)
-    clouds = cv2.resize(rng.normal(0, 14, (6, 6)), (120, 120), interpolation=cv2.INTER_CUBIC)
-    film = 75 + clouds + rng.normal(0, 12, (120, 120))
-    seems = "Pneumonia" if label == "Normal" and rng.random() < DOUBTFUL_SHARE else label
-    half = {"Pneumonia": slice(60, None), "Tuberculosis": slice(None, 60), "Normal": slice(0, 0)}[seems]
-    film[half] += 80
-    film = 60 + 0.75 * film if is_new_scanner else film
-    return np.clip(film, 0, 255).astype(np.uint8), label, f"p-{number}"
-
-
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer resamples and fewer films under the tests of maps: both have tests of their own."""
+    """Fewer resamples, fewer films under the tests of maps, no figures: all have tests of their own."""
     monkeypatch.setitem(evaluate_predictions.__kwdefaults__, "resamples", 200)
     monkeypatch.setitem(check_explanations.__kwdefaults__, "films_per_finding", 10)
+    monkeypatch.setattr("hilum.evaluation.report.draw_figures", lambda _: {})
+    monkeypatch.setattr("hilum.evaluation.report.render_page", lambda *_: "")
 
 
 @pytest.mark.usefixtures("coarse")
 def test_from_drift_to_a_candidate_in_production_and_back(tmp_path: Path):
     drill, lines = load_drill(), []
-    plan = drill.Plan(
-        draw, {"train": 150, "val": 90, "test": 126}, new=240, in_use=160, labelled_every=0, settings=SETTINGS
-    )
-    decision = drill.run_drill(plan, tmp_path, say=lines.append)
+    decision = drill.run_drill(drill.CLOUDS, tmp_path, say=lines.append)
     days = [line for line in lines if "scanner  over:" in line]
     assert [line.partition("over: ")[2] for line in days] == ["nothing"] * 4 + ["embedding"] * 8
     asked = [lines.index(line) for line in lines if line.endswith("is open")]

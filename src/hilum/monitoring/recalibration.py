@@ -69,6 +69,11 @@ def check_calibration_alone(assessment: Assessment) -> None:
     InputError
         Every signal that speaks against it is named.
     """
+    if assessment.reference is None:
+        raise InputError(
+            "recalibration: the model has no reference profile, so that films have not drifted is not known."
+            " Evaluate and register it again."
+        )
     others = [one.name for one in assessment.over if one.kind in _NOT_ALONE and one.name != _CONFIDENCE]
     if others:
         raise InputError(

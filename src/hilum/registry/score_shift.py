@@ -42,10 +42,14 @@ def judge_score_shift(candidate: MeasuredModel, current: MeasuredModel | None) -
             if old is None:
                 not_judged.append(f"{what} on {label!r}: the current version has no such share.")
             elif abs(new - old) > PROMOTION_MAX_CALLED_SHIFT:
-                (not_judged if came_since else refusals).append(
+                told = (
                     f"{what} on {label!r}: {new:.1%} of the films, with the current version {old:.1%}; a"
-                    f" change of {PROMOTION_MAX_CALLED_SHIFT:.0%} points is the most."
+                    f" change of {PROMOTION_MAX_CALLED_SHIFT:.0%} points is the most"
                 )
+                if came_since:
+                    not_judged.append(f"{told} on films that it was released with; these came since.")
+                else:
+                    refusals.append(f"{told}.")
         not_judged += _note_index(label, ours, theirs)
     return Verdict(tuple(refusals), tuple(not_judged))
 
