@@ -125,3 +125,19 @@ def test_a_store_that_is_down_fails_the_look_and_not_the_service(
             running.service.watcher.look()
     running.service.watcher.look()
     assert running.service.watcher.newest is not None
+
+
+def test_a_signal_that_is_not_judged_any_more_stops_firing(running: Running, monkeypatch: pytest.MonkeyPatch):
+    from hilum.serving import watcher as module
+    from tests.monitoring.worlds import make_reference
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "find_reference", lambda *_, **__: make_reference())
+        for shade in range(60):
+            running.predict(draw_png(shade=shade))
+        running.service.watcher.look()
+    name = 'hilum_signal_bound{signal="resolution"}'
+    running.service.metrics.signal_bound.labels("resolution").set(0.9)
+    monkeypatch.setattr(module, "find_reference", lambda *_, **__: None)
+    running.service.watcher.look()
+    assert math.isnan(gauge(running, name))

@@ -56,6 +56,7 @@ class Watcher:
         self._period_s = period_s
         self._monitor = Monitor(journal)
         self._shipped: tuple[Path, ReferenceProfile | None] | None = None
+        self._told: set[str] = set()
         self._lock = threading.Lock()
         self.newest: Assessment | None = None
         """What was found last; None before the first look, and while there is no model."""
@@ -126,6 +127,11 @@ class Watcher:
     def _tell(self, assessment: Assessment) -> None:
         """Set the gauges that `hilum.monitoring.catalogue` has rules on."""
         metrics = self._metrics
+        for name in self._told - {signal.name for signal in assessment.signals}:
+            # of another model, or another reference: what is not judged any more must not go on firing
+            metrics.signal_value.labels(name).set(float("nan"))
+            metrics.signal_bound.labels(name).set(float("nan"))
+        self._told |= {signal.name for signal in assessment.signals}
         for signal in assessment.signals:
             bound = signal.bound
             metrics.signal_value.labels(signal.name).set(
