@@ -89,16 +89,20 @@ class Alerts:
         Raises
         ------
         InputError
-            There is no open alert of this id.
+            There is no open alert of this id, or somebody has taken it.
         """
         with self._journal.storage.write() as connection:
             taken = (
                 update(AlertRow)
-                .where(AlertRow.id == alert_id, AlertRow.closed_at.is_(None))
+                .where(
+                    AlertRow.id == alert_id,
+                    AlertRow.closed_at.is_(None),
+                    AlertRow.acknowledged_at.is_(None),
+                )
                 .values(acknowledged_at=format_utc(at), acknowledged_by=by)
             )
             if connection.execute(taken).rowcount == 0:
-                raise InputError("alert: there is no open alert of this id")
+                raise InputError("alert: there is no open alert of this id that nobody has taken")
             row = connection.execute(select(_TABLE).where(AlertRow.id == alert_id)).mappings().one()
             alert = _to_alert(row)
             self._record(connection, alert, "alert-acknowledged")

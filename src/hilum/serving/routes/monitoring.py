@@ -93,7 +93,7 @@ def acknowledge_alert(
     try:
         taken = alerts.acknowledge(alert_id, by=identity.user_id, at=service.journal.clock())
     except InputError:
-        raise Conflict("The alert has ended.") from None
+        raise Conflict("The alert has ended, or somebody took it a moment ago.") from None
     facts = {"alert": taken.name, "alert_id": taken.id}
     exchange.outcomes.append(Outcome(200, code="alert-acknowledged", facts=facts))
     return _to_alert(taken)
