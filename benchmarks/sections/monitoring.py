@@ -104,7 +104,8 @@ def _two_sample(record: Record) -> list[str]:
         f"`{record['command']}`, commit `{record['commit']}`: PSI and KL differ from scipy's by at most"
         f" {max(scipy['psi'], scipy['kl']):.0e} of their value on {scipy['trials']} random histograms."
         f" Films of the reference's own distribution pass a PSI of {psi['threshold']:g}, at the number"
-        f" of films that each statistic asks for, {over} times in {trials} (level {psi['level']:g}; worst"
+        f" of films that each statistic asks for, {over} times in {trials} (level {psi['level']:g};"
+        " worst statistic"
         f" {worst['value']:.2g}, {worst['low']:.1g} to {worst['high']:.1g}).",
         "",
         "Two samples of one distribution that the two-sample test calls different (exact 95 % intervals):",

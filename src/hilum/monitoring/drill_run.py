@@ -96,9 +96,7 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
         "films_per_day": plan.per_day,
         "repeats": plan.repeats,
         "faults": faults,
-        "fault_free": count_false_alarms(
-            years, [fault for fault in faults if "played" in fault], warm_up_days=plan.warm_up_days
-        ),
+        "fault_free": count_false_alarms(years),
     }
     _write(out / RESULT_FILE, record)
     return record
@@ -146,12 +144,11 @@ def _judge_one(fault: Fault, played: Record) -> Record:
     }
 
 
-def count_false_alarms(years: Sequence[Record], faults: Sequence[Record], *, warm_up_days: int) -> Record:
-    """Return false alarms a year with a Poisson interval, and those of the days before faults."""
+def count_false_alarms(years: Sequence[Record]) -> Record:
+    """Return false alarms a year with a Poisson interval."""
     alarms = [alarm for year in years for alarm in year["opened"]]
     simulated = len(years)
     low, high = poisson_interval(len(alarms))
-    before = [alarm for fault in faults for early in fault["false_alarms_before"] for alarm in early]
     return {
         "years": simulated,
         "films": sum(year["films"] for year in years),
@@ -161,10 +158,6 @@ def count_false_alarms(years: Sequence[Record], faults: Sequence[Record], *, war
         "high": high / simulated if simulated else None,
         "required": DRILL_MAX_FALSE_ALARMS_PER_YEAR,
         "which": [{"name": one["name"], "sentence": one["sentence"]} for one in alarms],
-        "before_faults": {
-            "days": warm_up_days * sum(len(fault["false_alarms_before"]) for fault in faults),
-            "alarms": len(before),
-        },
     }
 
 
