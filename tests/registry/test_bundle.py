@@ -294,3 +294,24 @@ def test_bundle_is_released_again_with_the_same_weights(
         (folder / "weights.safetensors").read_bytes() for folder in (tiny_bundle, tmp_path / again["name"])
     ]
     assert weights[0] == weights[1]
+
+
+def test_what_a_release_is_held_against_is_one_model_measured_once_on_each_set(tmp_path: Path):
+    def write(label: str, weights: str) -> Path:
+        folder = tmp_path / f"evaluation-{label}"
+        folder.mkdir(exist_ok=True)
+        told = {"model": {"name": "net_v1.0.0_20260504", "weights_sha256": weights}, "worst_films": ["a.png"]}
+        (folder / "evaluation.json").write_text(json.dumps(told))
+        return folder
+
+    peers = release._read_peers([write("test", "aa"), write("new-test", "aa")])
+    assert release._describe_peers(peers) == {
+        "name": "net_v1.0.0_20260504",
+        "weights_sha256": "aa",
+        "evaluations": ["test", "new-test"],
+    }
+    assert all("worst_films" not in peer for peer in peers.values())
+    assert release._describe_peers({}) is None
+    for wrong in ([tmp_path / "evaluation-test"] * 2, [write("test", "aa"), write("new-test", "bb")]):
+        with pytest.raises(CheckpointError, match="must be evaluations of one model, each once"):
+            release._read_peers(wrong)
