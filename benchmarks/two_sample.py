@@ -1,6 +1,6 @@
 """Do the drift measures say what they claim? PSI and KL against scipy; false positives and power, simulated.
 
-    python benchmarks/two_sample.py DATA [--runs 2000] [--power-runs 40] [--answers FILE]
+    python benchmarks/two_sample.py DATA [--runs 2000] [--psi-runs 20000] [--power-runs 40] [--answers FILE]
 
 Chance: the two-sample test on Gaussian and heavy-tailed coordinates and on real embeddings (validation and
 test films, split at random), and the PSI rule at the number of films that it asks for. Power: real test films
@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--psi-runs", type=int, default=20_000)
     parser.add_argument("--power-runs", type=int, default=40)
     parser.add_argument(
         "--answers", type=Path, help="kept by hilum drill, so that films are not scored again"
@@ -71,12 +72,13 @@ def main() -> None:
         engine.close()
     print("embeddings", round(time.process_time() - started), flush=True)
     record = {
-        "command": "python benchmarks/two_sample.py DATA",
+        "command": f"python benchmarks/two_sample.py DATA --runs {arguments.runs}"
+        f" --psi-runs {arguments.psi_runs} --power-runs {arguments.power_runs}",
         "commit": current_commit(),
         "model": pool.model_version,
         "test_films": len(films),
         "against_scipy": compare_with_scipy(),
-        "psi": psi_by_chance(reference),
+        "psi": psi_by_chance(reference, arguments.psi_runs),
         "false_positives": false_positives(seen["unchanged"], reference, arguments.runs),
         "window": EMBEDDING_WINDOW_FILMS,
         "level": EMBEDDING_ALPHA,
@@ -112,7 +114,7 @@ def compare_with_scipy(trials: int = 1000) -> dict[str, Any]:
     return {"trials": trials, "psi": max(psi), "kl": max(kl)}
 
 
-def psi_by_chance(reference: ReferenceProfile, runs: int = 20_000) -> dict[str, Any]:
+def psi_by_chance(reference: ReferenceProfile, runs: int) -> dict[str, Any]:
     """Return how often films of the reference's own distribution pass the threshold, by statistic.
 
     Both samples are drawn, the reference as well; cells are grouped as in service.
