@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES = ("films", "journal", "registry", "training")
+MODULES = ("films", "journal", "registry", "registry_kills", "registry_rules", "training")
 
 
 def load() -> None:
