@@ -2,7 +2,16 @@
 
 import importlib
 
-MODULES = ("films", "journal", "registry", "registry_kills", "registry_rules", "training")
+MODULES = (
+    "films",
+    "journal",
+    "registry",
+    "registry_kills",
+    "registry_rules",
+    "bad_bundles",
+    "fallbacks",
+    "training",
+)
 
 
 def load() -> None:

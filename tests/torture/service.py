@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 from tests.harness.films import real_png
 from tests.harness.multipart import one_file
@@ -15,6 +16,7 @@ from tests.harness.redis import Redis
 from tests.harness.server import Server
 from tests.reliability.conftest import GENEROUS, start
 
+BURST_S = 4.0
 _NAMED = re.compile(rb'"name":\s?"([A-Za-z0-9._-]+_v[^"]+)"')
 
 
@@ -61,10 +63,12 @@ def measure_capacity(server: Server, *, seconds: float = 4.0, clients: int = 4) 
 
 
 class Load:
-    """An open-loop load in a thread.
+    """An open-loop load in a thread, in bursts of a few seconds, for a time or until it is left.
 
     Parameters
     ----------
+    seconds
+        None to go on until the block that it is used in ends.
     on_answer
         As of `open_load`.
     """
@@ -74,25 +78,31 @@ class Load:
         server: Server,
         *,
         rate_per_s: float,
-        seconds: float,
+        seconds: float | None = None,
         timeout_s: float = 20.0,
         on_answer: Callable[[Outcome], None] | None = None,
     ) -> None:
         self.outcomes: list[Outcome] = []
-        requests = [film_request(server)] * max(1, int(rate_per_s * seconds))
+        self._is_over = threading.Event()
+        burst_s = BURST_S if seconds is None else seconds
+        requests = [film_request(server)] * max(1, int(rate_per_s * burst_s))
 
         def run() -> None:
-            self.outcomes = open_load(
-                server.address, requests, rate_per_s=rate_per_s, timeout_s=timeout_s, on_answer=on_answer
-            )
+            while not self._is_over.is_set():
+                self.outcomes += open_load(
+                    server.address, requests, rate_per_s=rate_per_s, timeout_s=timeout_s, on_answer=on_answer
+                )
+                if seconds is not None:
+                    return
 
         self._thread = threading.Thread(target=run)
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over.set()  # a load for a time ends by itself
         self._thread.join()
 
     @property
