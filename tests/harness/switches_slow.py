@@ -55,7 +55,21 @@ def _by_the_wall(record: Any) -> Any:
     return recorded
 
 
+def _at_once(retire: Any) -> Any:
+    def retired(self: Any) -> None:
+        retire(self)
+        self.engine.close()
+
+    return retired
+
+
 SLOW = {
+    "closed-in-use": Sabotage(
+        "E",
+        "a model that is replaced is closed while films are asked of it",
+        {"hilum.serving.models_in_use": replaced("_Loaded.retire", _at_once)},
+        (),
+    ),
     "ready-anyway": Sabotage(
         "F", "health says 200 whatever it found", {"hilum.serving.routes.health": value("_UNAVAILABLE", 200)}, ()
     ),

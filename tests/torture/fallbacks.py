@@ -53,9 +53,9 @@ def make_fragile(root: Path, version: str) -> Path:
     return folder
 
 
-def bright_png() -> bytes:
-    """A film of mean grey 210 with nothing saturated."""
-    noise = np.random.default_rng(SEED).integers(180, 240, (256, 256), dtype=np.uint8)
+def grey_png(mean: int) -> bytes:
+    """A film of noise around a grey, with nothing saturated."""
+    noise = np.random.default_rng(SEED).integers(mean - 30, mean + 30, (256, 256), dtype=np.uint8)
     return encode(noise, "PNG")
 
 
@@ -77,12 +77,12 @@ def fail_at_work(folder: Path, broken: bool) -> Finding:
             force_production(root, fragile.name)
             if not wait_until(lambda: _in_use(server) == (fragile.name, False), timeout_s=30):
                 wrong.append(f"round {number}: {_in_use(server)} in use before it")
-            before = server.predict(real_png(256))
-            answers = [server.predict(bright_png()) for _ in range(ENGINE_FAILURES_TO_FALL_BACK)]
+            before = server.predict(grey_png(100))
+            answers = [server.predict(grey_png(210)) for _ in range(ENGINE_FAILURES_TO_FALL_BACK)]
             bad = [answer.status for answer in answers if answer.status != 200]
             if bad or {answer.json()["model"]["name"] for answer in answers} != {sound.name}:
                 wrong.append(f"round {number}: bright films answered {[answer.status for answer in answers]}")
-            after = server.predict(real_png(256))
+            after = server.predict(grey_png(100))
             names = [one.json().get("model", {}).get("name") for one in (before, after)]
             if names != [fragile.name, sound.name]:
                 wrong.append(f"round {number}: {names} before and after")
@@ -104,6 +104,7 @@ def _in_use(server: Server) -> tuple[str | None, bool]:
     target="live 200, ready 503, films 503 not_ready with Retry-After, the same process throughout; the good one"
     f" answers within {SETTLED_S:.0f} s",
     sabotage="health says 200 whatever it found",
+    alone=True,
 )
 def every_version_bad(folder: Path, broken: bool) -> Finding:
     """Ask twice a second."""
@@ -121,6 +122,7 @@ def every_version_bad(folder: Path, broken: bool) -> Finding:
     target="live 200, ready 503, films 503 not_ready, the same process throughout; the first version answers"
     f" within {SETTLED_S:.0f} s",
     sabotage="health says 200 whatever it found",
+    alone=True,
 )
 def empty_registry(folder: Path, broken: bool) -> Finding:
     """Ask twice a second."""

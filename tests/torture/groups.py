@@ -8,8 +8,12 @@ MODULES = (
     "registry",
     "registry_kills",
     "registry_rules",
+    "hot_swap",
     "bad_bundles",
     "fallbacks",
+    "workers",
+    "incidents",
+    "clock",
     "training",
 )
 

@@ -162,6 +162,7 @@ def _under_a_server(folder: Path) -> tuple[int, list[str]]:
             prepare()
             points = find_points(work, folder / "calls", CHANGES)
             for call, number in points:
+                store.prune(10_000, by="next", reason="mends")
                 prepare()
                 kill_at(work, call, number)
                 asked += 1

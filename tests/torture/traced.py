@@ -22,6 +22,7 @@ def run_traced(work: Callable[[], object], *options: str) -> int:
         strace did not join, or the work itself failed.
     """
     hear, say = os.pipe()
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
@@ -31,6 +32,8 @@ def run_traced(work: Callable[[], object], *options: str) -> int:
             os.read(hear, 1)
             work()
             code = 0
+        except Exception as error:
+            os.write(tell, f"{type(error).__name__}: {error}"[:300].encode())
         finally:
             os._exit(code)
     words = ["strace", "-f", "-qq", "-e", "signal=none", *options, "-p", str(child)]
@@ -45,11 +48,13 @@ def run_traced(work: Callable[[], object], *options: str) -> int:
         os.write(say, b"x")
     finally:
         status = os.waitpid(child, 0)[1]
-        os.close(hear)
-        os.close(say)
+        for end in (hear, say, tell):
+            os.close(end)
         tracer.wait(JOINED_S)
+    with os.fdopen(told) as lines:
+        said = lines.read()
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise RuntimeError("the work failed by itself")
+        raise RuntimeError(f"the work failed by itself: {said}")
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
