@@ -71,7 +71,10 @@ SLOW = {
         (),
     ),
     "ready-anyway": Sabotage(
-        "F", "health says 200 whatever it found", {"hilum.serving.routes.health": value("_UNAVAILABLE", 200)}, ()
+        "F",
+        "health says 200 whatever it found",
+        {"hilum.serving.routes.health": value("_UNAVAILABLE", 200)},
+        (),
     ),
     "read-each-time": Sabotage(
         "F",

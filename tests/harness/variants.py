@@ -11,7 +11,6 @@ from .import_hook import patch_after_import
 THRESHOLDS, BUNDLE = "hilum.domain.thresholds", "hilum.registry.bundle"
 
 
-
 def _sleep(seconds: float) -> None:
     """Sleep as select does: under libfaketime with a real monotonic clock `time.sleep` raises EINVAL."""
     select.select((), (), (), seconds)

@@ -269,7 +269,9 @@ def test_a_name_that_came_back_after_a_crash_does_not_stop_the_prune(tmp_path: P
     store.promote(new, by="ada", reason="first")
     event = Event(len(store.history()) + 1, "prune", new, "ada", "room", details={"names": [old]})
     start_prune(root, event)
-    shutil.copytree(root / old, root / f".pruned.{old}")  # the crash left half of it, and somebody put it back
+    shutil.copytree(
+        root / old, root / f".pruned.{old}"
+    )  # the crash left half of it, and somebody put it back
     assert store.prune(0, by="next") == []
     assert not (root / old).exists()
     check_mended(root, {new})

@@ -32,7 +32,8 @@ CONTROL = ("whole, with other weights than were tested, sealed", "weights cut")
 @trial(
     "F1",
     f"{len(DAMAGES)} damages, and 7 of the signature, to the production bundle, each before a start and at a"
-    f" change under load ({RATE_PER_S} films a second); {CUTS} cuts and {FLIPS} flipped bits of each large file,"
+    f" change under load ({RATE_PER_S} films a second); {CUTS} cuts and {FLIPS} flipped bits of"
+    " each large file,"
     " read by the registry's code",
     target=f"every one caught before a film is answered, the version before answers within {SETTLED_S:.0f} s,"
     " 0 failed requests, no pickle run",
@@ -135,7 +136,9 @@ class _Matrix:
 
 def _refused(server: Server, name: str) -> bool:
     query = "SELECT 1 FROM journal WHERE code = 'model-refused' AND model_version = ?"
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'journal.sqlite'}?mode=ro", uri=True)) as file:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{server.data / 'journal.sqlite'}?mode=ro", uri=True)
+    ) as file:
         return file.execute(query, (name,)).fetchone() is not None
 
 

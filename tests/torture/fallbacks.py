@@ -1,12 +1,13 @@
 """Group F: what answers when a model fails at work, when none works, and when its files change behind it."""
 
+import contextlib
 import random
 import time
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from hilum.domain.errors import EngineFailed
 from hilum.domain.thresholds import ENGINE_FAILURES_TO_FALL_BACK
@@ -47,7 +48,6 @@ def make_fragile(root: Path, version: str) -> Path:
         helper.make_node("Mul", ["root", "tiny"], ["nothing"]),
         helper.make_node("Add", ["sound", "nothing"], ["logits"]),
     ])  # fmt: skip
-    assert TensorProto.FLOAT == graph.initializer[-1].data_type
     onnx.save(model, str(folder / GRAPH_FILE))
     (folder / SUMS_FILE).write_text(sum_files(folder))
     return folder
@@ -101,7 +101,8 @@ def _in_use(server: Server) -> tuple[str | None, bool]:
 @trial(
     "F3",
     f"both versions bad, nothing shipped: at a start, watched for {QUIET_S:.0f} s; then a good one promoted",
-    target="live 200, ready 503, films 503 not_ready with Retry-After, the same process throughout; the good one"
+    target="live 200, ready 503, films 503 not_ready with Retry-After, the same process throughout;"
+    " the good one"
     f" answers within {SETTLED_S:.0f} s",
     sabotage="health says 200 whatever it found",
     alone=True,
@@ -157,14 +158,16 @@ def _watch_unready(folder: Path, root: Path, broken: bool) -> Finding:
     return Finding(
         asked,
         not wrong and taken <= SETTLED_S,
-        f"{len(wrong)} of {asked} looks wrong{': ' + wrong[0] if wrong else ''}; a good version answered after"
+        f"{len(wrong)} of {asked} looks wrong{': ' + wrong[0] if wrong else ''}; a good version"
+        " answered after"
         f" {taken:.1f} s",
     )
 
 
 @trial(
     "F5",
-    f"every file of the bundle in use damaged or removed under a running service, then {FILMS_AFTER} films and a"
+    "every file of the bundle in use damaged or removed under a running service, then"
+    f" {FILMS_AFTER} films and a"
     " restart",
     target="every film answered by the version in memory; after the restart by the version before it",
     sabotage="the bundle is read again for each film",
@@ -197,7 +200,8 @@ def damage_in_use(folder: Path, broken: bool) -> Finding:
 @trial(
     "F6",
     f"{SEQUENCES} random sequences of versions that do not open, fail at work, recover, and of moved aliases",
-    target="a version that failed is never opened or asked again before the alias moves; none is opened twice",
+    target="a version that failed is never opened or asked again before the alias moves; none is"
+    " opened twice",
     sabotage="failures are forgotten",
 )
 def never_loop(folder: Path, broken: bool) -> Finding:
@@ -239,10 +243,8 @@ def never_loop(folder: Path, broken: bool) -> Finding:
             before = models.state.name
             roll = dice.random()
             if roll < 0.75:
-                try:
+                with contextlib.suppress(EngineFailed, Unavailable):
                     models.predict(b"film")
-                except (EngineFailed, Unavailable):
-                    pass
             elif roll < 0.9 and engines:
                 dice.choice(engines).kind = dice.choice([GOOD, FAILING])
             else:
@@ -264,9 +266,7 @@ def never_loop(folder: Path, broken: bool) -> Finding:
         models.close()
         if any(not engine.is_closed for engine in engines):
             wrong.append(f"seed {SEED}-{number}: an engine was left open")
-    return Finding(
-        SEQUENCES, not wrong, f"{len(wrong)} complaints{': ' + wrong[0] if wrong else ''}"
-    )
+    return Finding(SEQUENCES, not wrong, f"{len(wrong)} complaints{': ' + wrong[0] if wrong else ''}")
 
 
 class _Sieve(dict[str, str]):

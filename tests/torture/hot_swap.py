@@ -24,8 +24,10 @@ GROWTH_BYTES = 64 * 1024 * 1024
     "E4",
     f"{SWAPS} promotions in {SWAP_S:.0f} s with {WORKERS} workers at half the load that they can take while"
     " nothing changes",
-    target=f"0 failed requests; each answer's version was production at some time in the {SWITCHED_S:.0f} s before"
-    f" its request or until its end; both workers on the new version <= {SWITCHED_S:.0f} s after promote returns",
+    target="0 failed requests; each answer's version was production at some time in the"
+    f" {SWITCHED_S:.0f} s before"
+    f" its request or until its end; both workers on the new version <= {SWITCHED_S:.0f} s after"
+    " promote returns",
     sabotage="the old version is closed while films are asked of it",
     alone=True,
 )
@@ -36,9 +38,10 @@ def swap_under_load(folder: Path, broken: bool) -> Finding:
     store = make_registry(root, *made, production=made[-1].name)
     swaps, slowest = SWAPS if not broken else 10, 0.0
     since: list[tuple[float, str]] = [(0.0, made[-1].name)]
-    with sabotaged("closed-in-use" if broken else None), serving(
-        folder, "--registry", str(root), workers=WORKERS
-    ) as server:
+    with (
+        sabotaged("closed-in-use" if broken else None),
+        serving(folder, "--registry", str(root), workers=WORKERS) as server,
+    ):
         capacity = measure_capacity(server)
         before = server.pss_bytes()
         with Load(server, rate_per_s=max(1.0, capacity / 2)) as load:
@@ -65,8 +68,10 @@ def swap_under_load(folder: Path, broken: bool) -> Finding:
     return Finding(
         len(since) - 1,
         not load.failed and not strange and slowest <= SWITCHED_S and growth <= GROWTH_BYTES,
-        f"{len(load.failed)} of {len(load.outcomes)} requests failed {tell(load.failed)}; {len(strange)} answers by a"
-        f" version that was not active; {len(since) - 1} promotions, {followed} of them opened by the workers; both"
+        f"{len(load.failed)} of {len(load.outcomes)} requests failed {tell(load.failed)};"
+        f" {len(strange)} answers by a"
+        f" version that was not active; {len(since) - 1} promotions, {followed} of them opened"
+        " by the workers; both"
         f" on the last one after {slowest:.1f} s; {capacity:.0f} films a second at full load;"
         f" {growth / 2**20:+.0f} MiB",
     )
@@ -84,7 +89,9 @@ def _all_on(server: Server, name: str) -> bool:
 
 
 def _count_changes(server: Server) -> int:
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'journal.sqlite'}?mode=ro", uri=True)) as file:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{server.data / 'journal.sqlite'}?mode=ro", uri=True)
+    ) as file:
         found: int = file.execute("SELECT count(*) FROM journal WHERE code = 'model-active'").fetchone()[0]
     return found
 

@@ -68,7 +68,9 @@ def lock_down(folder: Path, broken: bool) -> Finding:
 
 def _shut_and_watch(server: Server) -> float:
     """Engage the lockdown; return after how many seconds the last worker still answered."""
-    request = f"GET /model/info HTTP/1.1\r\nHost: a\r\n{CREDENTIAL}{server.keys['clinician']}\r\n\r\n".encode()
+    request = (
+        f"GET /model/info HTTP/1.1\r\nHost: a\r\n{CREDENTIAL}{server.keys['clinician']}\r\n\r\n".encode()
+    )
     last_open: dict[int, float] = {}
     is_over = threading.Event()
 
@@ -109,7 +111,8 @@ def _ask_all(server: Server, when: str, wrong: list[str]) -> int:
                 role = sorted(access.roles)[0] if access.roles else None
                 credential = f"{CREDENTIAL}{server.keys[role]}\r\n" if role else ""
                 body = "Content-Length: 0\r\n" if method != "GET" else ""
-                text = f"{method} {path.replace('{key_id}', 'ab12')} HTTP/1.1\r\nHost: a\r\n{credential}{body}\r\n"
+                target = path.replace("{key_id}", "ab12")
+                text = f"{method} {target} HTTP/1.1\r\nHost: a\r\n{credential}{body}\r\n"
                 connection = open_ones.pop()
                 answer = ask(connection, text.encode())[0]
                 asked += 1
@@ -124,7 +127,8 @@ def _answers_again(server: Server) -> bool:
 
 @trial(
     "U2",
-    f"{REPORTS} misdiagnoses reported {REPEATS} times each, at once over {WORKERS} workers, with and without an"
+    f"{REPORTS} misdiagnoses reported {REPEATS} times each, at once over {WORKERS} workers, with"
+    " and without an"
     " Idempotency-Key",
     target="each in the review queue once and in the count of labelled answers once",
     sabotage="a statement said twice is kept twice",

@@ -1,4 +1,4 @@
-"""Group E: a writer of the registry dies at each system call, two write at once; readers find whole versions."""
+"""Group E: a writer dies at each system call, two write at once; readers find whole versions."""
 
 import contextlib
 import json
@@ -38,7 +38,8 @@ Work = Callable[[], object]
 
 @trial(
     "E1",
-    "SIGKILL at every system call (openat, write, fsync, rename, unlink, rmdir, mkdir, flock, close) of promote,"
+    "SIGKILL at every system call (openat, write, fsync, rename, unlink, rmdir, mkdir, flock,"
+    " close) of promote,"
     " rollback, prune and register, read by a fresh process, and at every call that changes the disk under a"
     " running server",
     target="0 broken registries, a whole version, old or new, every time; the server answers every time",
@@ -82,7 +83,8 @@ def kill_at_every_call(folder: Path, broken: bool) -> Finding:
         points + asked,
         not wrong and not unanswered and points > 0,
         f"{len(wrong)} of {points} broken ({told}){': ' + wrong[0] if wrong else ''}; under a running server"
-        f" {len(unanswered)} of {asked}{': ' + unanswered[0] if unanswered else ''}; {left} half-made releases"
+        f" {len(unanswered)} of {asked}{': ' + unanswered[0] if unanswered else ''}; {left}"
+        " half-made releases"
         " left, hidden, by killed registrations",
     )
 
@@ -220,7 +222,8 @@ def _active(server: Server) -> str | None:
 
 @trial(
     "E3",
-    f"{PROMOTERS} processes that promote without pause for {CONTEST_S:.0f} s and {READERS} that read all the while",
+    f"{PROMOTERS} processes that promote without pause for {CONTEST_S:.0f} s and {READERS} that"
+    " read all the while",
     target="0 torn reads, a linear history that has every promotion once",
     sabotage="nobody takes the lock",
 )
@@ -232,7 +235,9 @@ def promote_at_once(folder: Path, broken: bool) -> Finding:
     names = [make_bundle(root, f"1.{minor}.0") for minor in range(5)]
     ModelStore(root).promote(names[0], by="ada", reason="first")
     until = time.monotonic() + (CONTEST_S if not broken else 8)
-    writers = [_fork(lambda number=number: _promote(root, names, number, until)) for number in range(PROMOTERS)]
+    writers = [
+        _fork(lambda number=number: _promote(root, names, number, until)) for number in range(PROMOTERS)
+    ]
     readers = [_fork(lambda: _read(root, set(names), until)) for _ in range(READERS)]
     promoted = [_end(*child) for child in writers]
     read = [_end(*child) for child in readers]
@@ -254,7 +259,8 @@ def promote_at_once(folder: Path, broken: bool) -> Finding:
         told,
         not torn and is_linear and told == len(moves) - 1 and reads > told,
         f"{len(torn)} processes read something torn{': ' + torn[0] if torn else ''}, {reads} reads, {told}"
-        f" promotions acknowledged, {len(moves) - 1} in the history, which is {'linear' if is_linear else 'NOT'}"
+        f" promotions acknowledged, {len(moves) - 1} in the history, which is"
+        f" {'linear' if is_linear else 'NOT'}"
         f"{'' if is_linear else ' linear'}",
     )
 
@@ -264,7 +270,9 @@ def _promote(root: Path, names: list[str], number: int, until: float) -> str:
     while time.monotonic() < until:
         turn += 1
         with contextlib.suppress(CheckpointError):  # the other one may have promoted it already
-            done += store.promote(names[turn * (number + 1) % len(names)], by=f"child {number}", reason="mine").promoted
+            done += store.promote(
+                names[turn * (number + 1) % len(names)], by=f"child {number}", reason="mine"
+            ).promoted
     return str(done)
 
 
@@ -272,7 +280,7 @@ def _read(root: Path, names: set[str], until: float) -> str:
     reads = 0
     while time.monotonic() < until:
         content = json.loads(alias_file(root).read_bytes())
-        assert content["name"] in names and set(content["previous"]) <= names, content["name"]
+        assert {content["name"], *content["previous"]} <= names, content["name"]
         assert ModelStore(root).resolve("production").name in names
         reads += 1
     return str(reads)
@@ -298,4 +306,6 @@ def _end(child: int, hear: int) -> str:
     with os.fdopen(hear) as lines:
         line = lines.read()
     status = os.waitpid(child, 0)[1]
-    return line or f"ended by {signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else status}"
+    return (
+        line or f"ended by {signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else status}"
+    )

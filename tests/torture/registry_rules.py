@@ -1,4 +1,4 @@
-"""Group E: what pruning and rolling back may never do, over generated histories; and names that are refused."""
+"""Group E: what pruning and rolling back may never do, over generated histories; names that are refused."""
 
 import random
 import shutil
@@ -185,7 +185,8 @@ HOSTILE = (
 
 @trial(
     "E6",
-    f"{len(HOSTILE)} hostile names (paths, absolute, a link, NUL, look-alikes, 256 letters) promoted, resolved"
+    f"{len(HOSTILE)} hostile names (paths, absolute, a link, NUL, look-alikes, 256 letters)"
+    " promoted, resolved"
     " and verified, while a whole bundle lies outside the registry",
     target="every one refused, nothing moved or read outside",
     sabotage="any text is a name",

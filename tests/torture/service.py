@@ -1,4 +1,4 @@
-"""Services under torture: two workers that share a limiter, a load in the background, and what it was answered."""
+"""Services under torture: of several workers, with a load in the background, and what it was answered."""
 
 import re
 import shutil

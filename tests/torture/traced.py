@@ -1,4 +1,4 @@
-"""Kill a child at a chosen system call of its work: strace joins it before the work begins, so calls count from there."""
+"""Kill a child at a chosen system call: strace joins it before its work begins, so calls count from there."""
 
 import os
 import re

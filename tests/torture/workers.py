@@ -1,4 +1,4 @@
-"""Group R: workers die and are replaced, a service ends without dropping a request, children end with their parent."""
+"""Group R: a worker that dies is replaced, an end drops no request, children end with their parent."""
 
 import os
 import random
@@ -25,7 +25,8 @@ SEED = 9
 
 @trial(
     "R1",
-    f"SIGKILL of one of {WORKERS} workers, chosen by the dice, every {EVERY_S:.0f} s for {LOAD_S:.0f} s at half"
+    f"SIGKILL of one of {WORKERS} workers, chosen by the dice, every {EVERY_S:.0f} s for"
+    f" {LOAD_S:.0f} s at half"
     " the load that the service can take",
     target="no more requests fail than were in flight at the kills; each worker replaced within"
     f" {RESPAWNED_S:.0f} s; every answer in the journal once, the journal verifies",
@@ -83,7 +84,8 @@ def kill_workers(folder: Path, broken: bool) -> Finding:
         and slowest <= RESPAWNED_S
         and is_whole
         and checked,
-        f"{len(load.failed)} of {len(load.outcomes)} requests failed ({tell(load.failed)}), {under_way} were in"
+        f"{len(load.failed)} of {len(load.outcomes)} requests failed ({tell(load.failed)}),"
+        f" {under_way} were in"
         f" flight at {kills} kills; {replaced} replaced, the slowest after {slowest:.1f} s; {lost} of"
         f" {len(acknowledged)} answers not in the journal, {twice} twice, journal"
         f" {'whole' if is_whole and checked else 'BROKEN'}; {capacity:.0f} films a second at full load",
@@ -98,7 +100,9 @@ def _connections(server: Server, worker: int) -> int:
         found = psutil.Process(worker).net_connections(kind="tcp")
     except psutil.Error:
         return 0
-    waiting = sum(1 for one in found if one.status == psutil.CONN_ESTABLISHED and one.laddr.port == server.port)
+    waiting = sum(
+        1 for one in found if one.status == psutil.CONN_ESTABLISHED and one.laddr.port == server.port
+    )
     return waiting + 1  # and one that the kernel has given it and it has not taken
 
 
@@ -131,7 +135,8 @@ def stop_under_load(folder: Path, broken: bool) -> Finding:
     return Finding(
         len(codes),
         cut == 0 and not bad and slowest <= EXIT_S and answered >= 3 * len(codes),
-        f"{cut} of {answered + cut} requests under way not answered, {len(bad)} exit codes other than 0{bad[:3]},"
+        f"{cut} of {answered + cut} requests under way not answered, {len(bad)} exit codes other"
+        f" than 0{bad[:3]},"
         f" slowest exit after {slowest:.1f} s",
     )
 

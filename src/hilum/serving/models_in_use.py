@@ -212,7 +212,9 @@ class ModelsInUse:
         return served
 
     def _ask(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool) -> Served:
-        is_fallback = loaded.is_fallback  # as it is now: another version may be wanted by the time of the answer
+        is_fallback = (
+            loaded.is_fallback
+        )  # as it is now: another version may be wanted by the time of the answer
         with loaded.lease() as engine:
             answer = engine.predict(data, explain=explain, film=film)
             return Served(answer, engine.identity, engine.facts, is_fallback)
