@@ -14,6 +14,7 @@ from .switches_access import ACCESS
 from .switches_decoding import DECODING
 from .switches_http import HTTP
 from .switches_rates import RATES_AND_ADDRESSES
+from .switches_slow import SLOW
 from .switches_survival import SURVIVAL
 from .switches_tls import TLS
 from .switches_traces import TRACES
@@ -34,9 +35,8 @@ SABOTAGES: dict[str, Sabotage] = {
 
 def install(name: str) -> None:
     """Register the patches of one switch in this process."""
-    patch_after_import(
-        {module: _marked(name, module, patch) for module, patch in SABOTAGES[name].patches.items()}
-    )
+    switch = {**SABOTAGES, **SLOW}[name]
+    patch_after_import({module: _marked(name, module, patch) for module, patch in switch.patches.items()})
 
 
 def _marked(name: str, module: str, patch: Patch) -> Patch:

@@ -3,17 +3,25 @@
 Only numbers and places change; the code that obeys them is the product's.
 """
 
+import select
 from collections.abc import Mapping
 
 from .import_hook import patch_after_import
 
 THRESHOLDS, BUNDLE = "hilum.domain.thresholds", "hilum.registry.bundle"
 
+
+def _sleep(seconds: float) -> None:
+    """Sleep as select does: under libfaketime with a real monotonic clock `time.sleep` raises EINVAL."""
+    select.select((), (), (), seconds)
+
+
 VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
     "short-window": (THRESHOLDS, {"RATE_WINDOW_S": 6}),
     "patient-with-guesses": (THRESHOLDS, {"AUTH_FAILURES_PER_WINDOW": 1_000_000}),
     "short-stalls": (THRESHOLDS, {"MAX_HEADER_S": 3.0, "BODY_GRACE_S": 3.0}),
     "nothing-shipped": (BUNDLE, {"RELEASED_PACKAGE": "hilum.imaging"}),
+    "faked-clock": ("time", {"sleep": _sleep}),
 }
 
 

@@ -161,6 +161,22 @@ def test_our_own_mistake_reaches_the_caller_and_the_writer_lives_on(
     assert journal.append(make_event()) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_died_is_replaced(journal: Journal, monkeypatch: pytest.MonkeyPatch):
+    journal.append(make_event())
+
+    def die(_: writer.Writer) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(writer.Writer, "_collect", die)
+    journal.append(make_event())  # by the turn that waited already; the next one dies
+    monkeypatch.undo()
+    deadline = time.monotonic() + 5
+    while journal._writer._is_at_work() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert journal.append(make_event()) == 3
+
+
 def test_reading_an_altered_record_says_what_to_do(journal: Journal):
     journal.append(make_event())
     with journal.storage.write() as connection:

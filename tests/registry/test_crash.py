@@ -17,8 +17,9 @@ import pytest
 from hilum.domain.errors import CheckpointError, RunFolderBusy
 from hilum.registry.alias import alias_file, read_alias, replay
 from hilum.registry.changelog import CHANGELOG_FILE, render_changelog
-from hilum.registry.history import HISTORY_FILE, History
+from hilum.registry.history import HISTORY_FILE, Event, History
 from hilum.registry.lock import hold_lock
+from hilum.registry.prune import start_prune
 from hilum.registry.store import ModelStore
 from tests.registry.make_bundles import make_bundle
 
@@ -259,3 +260,37 @@ def test_a_registry_that_another_process_keeps_is_refused_in_time(tmp_path: Path
     refused = pytest.raises(RunFolderBusy, match=r"changing this registry for 0\.05 s")
     with hold_lock(tmp_path), refused, hold_lock(tmp_path, wait_s=0.05):
         pass
+
+
+def test_a_name_that_came_back_after_a_crash_does_not_stop_the_prune(tmp_path: Path):
+    root = tmp_path / "registry"
+    old, new = (make_bundle(root, f"1.{minor}.0") for minor in range(2))
+    store = ModelStore(root)
+    store.promote(new, by="ada", reason="first")
+    event = Event(len(store.history()) + 1, "prune", new, "ada", "room", details={"names": [old]})
+    start_prune(root, event)
+    shutil.copytree(
+        root / old, root / f".pruned.{old}"
+    )  # the crash left half of it, and somebody put it back
+    assert store.prune(0, by="next") == []
+    assert not (root / old).exists()
+    check_mended(root, {new})
+
+
+def test_a_writer_that_waits_is_served_before_one_that_never_stops(tmp_path: Path):
+    child = os.fork()
+    if child == 0:
+        try:
+            while True:
+                with hold_lock(tmp_path):
+                    time.sleep(0.05)
+        finally:
+            os._exit(1)
+    try:
+        time.sleep(0.2)
+        for _ in range(10):
+            with hold_lock(tmp_path, wait_s=2):
+                pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

@@ -181,6 +181,40 @@ def test_the_alias_is_followed_and_the_old_engine_ends_after_its_last_film(tmp_p
     assert old.is_closed
 
 
+def test_while_a_promoted_version_opens_the_old_one_is_no_fallback(tmp_path: Path):
+    kit = Kit(tmp_path, b=GOOD)
+    write_fake_bundle(tmp_path, A)
+    said: list[bool] = []
+    real = kit.models._open_engine
+
+    def open_slowly(folder: Path) -> FakeEngine:
+        said.extend([kit.models.predict(FILM).is_fallback, kit.models.state.is_fallback])
+        return real(folder)
+
+    kit.models._open_engine = open_slowly
+    kit.source.move(A, B)
+    kit.models.look()
+    said.append(kit.models.predict(FILM).is_fallback)
+    assert kit.models.state.name == A
+    assert said == [False, False, False]
+
+
+def test_a_film_asked_before_a_change_was_answered_by_no_fallback(tmp_path: Path):
+    kit = Kit(tmp_path, b=GOOD)
+    write_fake_bundle(tmp_path, A)
+    engine = kit.opener.engines[0]
+    real = engine.predict
+
+    def predict(data: bytes, **options: bool):
+        kit.source.move(A, B)
+        kit.models.look()
+        return real(data, **options)
+
+    engine.predict = predict
+    served = kit.models.predict(FILM)
+    assert (served.identity.name, served.is_fallback) == (B, False)
+
+
 def test_a_promoted_version_that_does_not_open_leaves_the_old_one_at_work(tmp_path: Path):
     kit = Kit(tmp_path, b=GOOD)
     write_fake_bundle(tmp_path, A, BROKEN)

@@ -2,7 +2,20 @@
 
 import importlib
 
-MODULES = ("films", "journal", "registry", "training")
+MODULES = (
+    "films",
+    "journal",
+    "registry",
+    "registry_kills",
+    "registry_rules",
+    "hot_swap",
+    "bad_bundles",
+    "fallbacks",
+    "workers",
+    "incidents",
+    "clock",
+    "training",
+)
 
 
 def load() -> None:

@@ -174,14 +174,17 @@ class Writer:
             thread.join(2 * JOURNAL_APPEND_SECONDS)
 
     def _start(self) -> None:
-        if self._thread is not None and not self._is_closed:
+        if self._is_at_work() and not self._is_closed:
             return
         with self._starting:
             if self._is_closed:
                 raise JournalUnavailable("journal: it is closed")
-            if self._thread is None:
+            if not self._is_at_work():  # also in place of one that died, whatever it died of
                 self._thread = threading.Thread(target=self._run, name="hilum-journal", daemon=True)
                 self._thread.start()
+
+    def _is_at_work(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         is_open = True

@@ -66,10 +66,15 @@ def carry_out_prune(root: Path, event: Event, alias: Alias | None) -> None:
     names = event.details["names"]
     if alias is not None and set(names) & set(alias.previous):
         write_alias(root, drop(alias, names))
+    _remove_going(root)  # a name that came back since the crash would not move onto what is left of it
     for name in names:
         if (root / name).exists():
             (root / name).rename(root / f"{_GOING}{name}")
     sync_folder(root)
+    _remove_going(root)
+
+
+def _remove_going(root: Path) -> None:
     for folder in root.glob(f"{_GOING}*"):
         shutil.rmtree(folder)
 

@@ -67,6 +67,7 @@ class _Loaded:
         self.folder = folder
         self.engine = engine
         self.failures = 0
+        self.is_fallback = True  # until it answers as the wanted one
         self._leases = 0
         self._is_retired = False
         self._lock = threading.Lock()
@@ -211,9 +212,12 @@ class ModelsInUse:
         return served
 
     def _ask(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool) -> Served:
+        is_fallback = (
+            loaded.is_fallback
+        )  # as it is now: another version may be wanted by the time of the answer
         with loaded.lease() as engine:
             answer = engine.predict(data, explain=explain, film=film)
-            return Served(answer, engine.identity, engine.facts, loaded.name != self._wanted)
+            return Served(answer, engine.identity, engine.facts, is_fallback)
 
     def _note_failure(self, loaded: _Loaded) -> _Loaded | None:
         """Count a failure and return who is to be asked instead; the last failure makes that one active."""
@@ -238,14 +242,18 @@ class ModelsInUse:
         wanted = next(self._source.candidates(), None)
         if wanted is None or (self._active is not None and wanted.name == self._active.name):
             self._wanted = wanted.name if wanted else self._wanted
+            if self._active is not None:
+                self._active.is_fallback = self._active.name != self._wanted
             return
+        opened = self._try(wanted)  # the active one is still what is wanted while this one opens
         self._wanted = wanted.name
-        opened = self._try(wanted)
         if opened is None and self._active is None:
             opened = self._first_that_works()
         if opened is not None:
             self._activate(opened)
         else:
+            if self._active is not None:
+                self._active.is_fallback = True
             self._alert("model-fallback", self._active.name if self._active else "none")
 
     def _first_that_works(self, besides: str | None = None) -> _Loaded | None:
@@ -274,6 +282,8 @@ class ModelsInUse:
             return None
 
     def _activate(self, opened: _Loaded | None) -> None:
+        if opened is not None:
+            opened.is_fallback = opened.name != self._wanted
         old, self._active = self._active, opened
         if old is not None:
             old.retire()
