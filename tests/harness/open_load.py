@@ -41,7 +41,8 @@ class Outcome:
         return self.done_s - self.due_s
 
 
-async def _send(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
+async def send_once(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
+    """Send a whole request on a connection of its own; None when it closes without an answer."""
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(*address)
         try:
@@ -69,7 +70,7 @@ async def _run(
         await asyncio.sleep(due - time.monotonic())
         answer, failure = None, ""
         try:
-            answer = await _send(address, request, timeout_s)
+            answer = await send_once(address, request, timeout_s)
             failure = "" if answer else "closed without an answer"
         except (OSError, TimeoutError) as error:
             failure = type(error).__name__

@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES = ("films", "journal", "registry", "training")
+MODULES = ("films", "journal", "overload", "registry", "training")
 
 
 def load() -> None:
