@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .switch import Sabotage, replaced
+from .switch import Sabotage, nothing, replaced
 
 LEAK_BYTES = 64 * 1024
 _kept: list[bytearray] = []
@@ -39,6 +39,37 @@ def _carries_on(record: Any) -> Any:
     return forgiving
 
 
+def _swaps(make: Any) -> Any:
+    def swapped(*, request_id: str, items: list[Any]) -> Any:
+        turned = [item.model_copy(update={"index": at}) for at, item in enumerate(reversed(items))]
+        return make(request_id=request_id, items=turned)
+
+    return swapped
+
+
+def _trembles(score: Any) -> Any:
+    def trembling(run: Any, name: str) -> Any:
+        import random
+        from dataclasses import replace
+
+        scores = score(run, name)
+        return replace(scores, logits=scores.logits + random.choice((0.0, 3e-4, 1e-3)))
+
+    return trembling
+
+
+def _believes(_: Any) -> Any:
+    def scores(run: Any, name: str) -> Any:  # noqa: ARG001 - the signature of runtime
+        import numpy as np
+
+        from hilum.inference import runtime
+
+        outputs = run()
+        return runtime.GraphScores(*(np.asarray(outputs[each], np.float32) for each in runtime._OUTPUTS))
+
+    return scores
+
+
 TORTURE = {
     "leaking-films": Sabotage(
         "S",
@@ -50,6 +81,27 @@ TORTURE = {
         "C",
         "an answer is that of the film before",
         {"hilum.serving.models_in_use": replaced("ModelsInUse.predict", _answers_another)},
+        (),
+    ),
+    "swapped-batches": Sabotage(
+        "C",
+        "the answers of a batch come in another order",
+        {"hilum.serving.films": replaced("BatchOut", _swaps)},
+        (),
+    ),
+    "trembling-network": Sabotage(
+        "C",
+        "the network does not always say the same",
+        {"hilum.inference.runtime": replaced("_to_scores", _trembles)},
+        (),
+    ),
+    "any-number": Sabotage(
+        "C",
+        "nobody looks at what the network says",
+        {
+            "hilum.inference.runtime": replaced("_to_scores", _believes),
+            "hilum.inference.engine": nothing("Engine.self_test"),
+        },
         (),
     ),
     "unrecorded-answers": Sabotage(

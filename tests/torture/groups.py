@@ -2,7 +2,17 @@
 
 import importlib
 
-MODULES = ("films", "journal", "overload", "registry", "training")
+MODULES = (
+    "films",
+    "forgetting",
+    "journal",
+    "overload",
+    "registry",
+    "results",
+    "storage",
+    "training",
+    "vault",
+)
 
 
 def load() -> None:
