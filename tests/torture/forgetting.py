@@ -165,8 +165,8 @@ def _record_later() -> None:
 
 @trial(
     "N3",
-    f"{PLANTED_HISTORIES} journals of {PLANTED_RECORDS} records with a planted user and a planted request each:"
-    " every byte of every file looked through after users, and after whole records, were forgotten",
+    f"{PLANTED_HISTORIES} journals of {PLANTED_RECORDS} records with a planted user and a planted request"
+    " each: every byte of every file looked through after users, and after whole records, were forgotten",
     target="no trace of what was forgotten, and traces of everything that was not",
     sabotage="SQLite does not overwrite what is deleted",
 )

@@ -9,7 +9,9 @@ MODULES = (
     "overload",
     "registry",
     "results",
+    "soak",
     "storage",
+    "traces",
     "training",
     "vault",
 )

@@ -91,7 +91,8 @@ class Asked:
         )  # fmt: skip
         return passed, (
             f"{len(lost)} of {len(self.acknowledged)} acknowledged lost,"
-            f" {self.statuses['503 storage']} refused, others {others or 'none'}, slowest answer {self.slowest_s:.2f} s, slowest recovery"
+            f" {self.statuses['503 storage']} refused, others {others or 'none'},"
+            f" slowest answer {self.slowest_s:.2f} s, slowest recovery"
             f" {self.slowest_recovery_s:.1f} s, chain {'whole' if is_whole else 'BROKEN'}"
             + "".join(f"; {note}" for note in self.notes)
         )
