@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .switch import Sabotage, nothing, replaced
+from .switch import Sabotage, replaced
 
 LEAK_BYTES = 64 * 1024
 _kept: list[bytearray] = []
@@ -58,16 +58,8 @@ def _trembles(score: Any) -> Any:
     return trembling
 
 
-def _believes(_: Any) -> Any:
-    def scores(run: Any, name: str) -> Any:  # noqa: ARG001 - the signature of runtime
-        import numpy as np
-
-        from hilum.inference import runtime
-
-        outputs = run()
-        return runtime.GraphScores(*(np.asarray(outputs[each], np.float32) for each in runtime._OUTPUTS))
-
-    return scores
+def _sums_to_more(scale: Any) -> Any:
+    return lambda logits, temperature: scale(logits, temperature) * 1.001
 
 
 TORTURE = {
@@ -95,13 +87,10 @@ TORTURE = {
         {"hilum.inference.runtime": replaced("_to_scores", _trembles)},
         (),
     ),
-    "any-number": Sabotage(
+    "careless-softmax": Sabotage(
         "C",
-        "nobody looks at what the network says",
-        {
-            "hilum.inference.runtime": replaced("_to_scores", _believes),
-            "hilum.inference.engine": nothing("Engine.self_test"),
-        },
+        "probabilities sum to 1.001",
+        {"hilum.inference.answer": replaced("scale", _sums_to_more)},
         (),
     ),
     "unrecorded-answers": Sabotage(

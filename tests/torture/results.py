@@ -39,8 +39,8 @@ BATCH = 10
 BAD_ROUNDS = 20
 CANCELLED_SHARE, BATCH_SHARE = 0.05, 0.2
 SAME, SUM = 1e-5, 1e-6
-OFFSETS = (0.0, 30.0, 1e3, 1e6, -1e30, 1e30)
-NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
+OFFSETS = (0.0, 1e3, -1e30, 1e30)
+NO_NUMBERS = (float("nan"), float("inf"))
 EXTREME_EACH = 50
 
 Probabilities = Mapping[str, float]
@@ -229,14 +229,14 @@ def extreme_films() -> Iterator[bytes]:
     f"{EXTREME_EACH} films at the ends of the scale to each of {len(OFFSETS)} networks whose logits reach up"
     f" to 1e30, and to {len(NO_NUMBERS)} whose weights are no numbers",
     target="probabilities finite, in [0, 1], sum 1 +- 1e-6; networks of no numbers are not served",
-    sabotage="nobody looks at what the network says",
+    sabotage="probabilities sum to 1.001",
 )
 def sound_numbers(folder: Path, broken: bool) -> Finding:
     """Ask networks that say extreme things."""
     asked = unsound = served = 0
     alone = GENEROUS | {"HILUM_VARIANT": "nothing-shipped"}  # or another model would take over
-    with sabotaged("any-number", broken=broken):
-        for number, offset in enumerate((*OFFSETS, *NO_NUMBERS)):
+    with sabotaged("careless-softmax", broken=broken):
+        for number, offset in enumerate((*OFFSETS, *NO_NUMBERS) if not broken else OFFSETS[:1]):
             model = make_bundle(folder / f"models{number}", offset=offset)
             server = start(folder / f"data{number}", ("--model", str(model)), alone)
             try:
