@@ -24,6 +24,8 @@ class Outcome:
         None if the connection failed.
     failure
         Name of the exception, "" if there was an answer.
+    sent_s
+        When it really left: later than due when this process had no time.
     """
 
     index: int
@@ -31,6 +33,7 @@ class Outcome:
     done_s: float
     answer: RawAnswer | None
     failure: str
+    sent_s: float = 0.0
 
     @property
     def status(self) -> int | None:
@@ -68,13 +71,14 @@ async def _run(
     async def one(index: int, request: bytes) -> Outcome:
         due = start + index / rate_per_s
         await asyncio.sleep(due - time.monotonic())
+        sent = time.monotonic()
         answer, failure = None, ""
         try:
             answer = await send_once(address, request, timeout_s)
             failure = "" if answer else "closed without an answer"
         except (OSError, TimeoutError) as error:
             failure = type(error).__name__
-        outcome = Outcome(index, due, time.monotonic(), answer, failure)
+        outcome = Outcome(index, due, time.monotonic(), answer, failure, sent)
         if on_answer is not None:
             on_answer(outcome)
         return outcome

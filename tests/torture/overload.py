@@ -212,7 +212,8 @@ class Load:
             f" p95 {quantile(self.accepted_s, 0.95) * 1000:.0f} ms), {len(self.refused)} refused{told},"
             f" {self.bad_refusals} of them wrongly{others}; at most {self.gauge:.0f} films in work,"
             f" live p99 {quantile(self.live_s, 0.99) * 1000:.0f} ms,"
-            f" memory +{self.growth_bytes / 2**20:.0f} MiB"
+            f" memory +{self.growth_bytes / 2**20:.0f} MiB; the load itself late by p95"
+            f" {quantile([one.sent_s - one.due_s for one in self.outcomes], 0.95) * 1000:.0f} ms"
         )
 
 
