@@ -24,6 +24,8 @@ class Outcome:
         None if the connection failed.
     failure
         Name of the exception, "" if there was an answer.
+    sent_s
+        When it really left: later than due when this process had no time.
     """
 
     index: int
@@ -31,6 +33,7 @@ class Outcome:
     done_s: float
     answer: RawAnswer | None
     failure: str
+    sent_s: float = 0.0
 
     @property
     def status(self) -> int | None:
@@ -41,7 +44,8 @@ class Outcome:
         return self.done_s - self.due_s
 
 
-async def _send(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
+async def send_once(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
+    """Send a whole request on a connection of its own; None when it closes without an answer."""
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(*address)
         try:
@@ -67,13 +71,14 @@ async def _run(
     async def one(index: int, request: bytes) -> Outcome:
         due = start + index / rate_per_s
         await asyncio.sleep(due - time.monotonic())
+        sent = time.monotonic()
         answer, failure = None, ""
         try:
-            answer = await _send(address, request, timeout_s)
+            answer = await send_once(address, request, timeout_s)
             failure = "" if answer else "closed without an answer"
         except (OSError, TimeoutError) as error:
             failure = type(error).__name__
-        outcome = Outcome(index, due, time.monotonic(), answer, failure)
+        outcome = Outcome(index, due, time.monotonic(), answer, failure, sent)
         if on_answer is not None:
             on_answer(outcome)
         return outcome

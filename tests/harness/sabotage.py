@@ -1,7 +1,8 @@
 """Switches that break the product on purpose: HILUM_SABOTAGE=NAME, in this harness and nowhere else.
 
 Each names a promise, what is replaced when its module is loaded, and the tests that must then fail;
-`scripts/teeth` tries them all. A test that stays green under its switch proves nothing.
+`scripts/teeth` tries them all but those of the trials in tests/torture, which try theirs themselves. A test
+that stays green under its switch proves nothing.
 """
 
 import os
@@ -17,6 +18,7 @@ from .switches_rates import RATES_AND_ADDRESSES
 from .switches_slow import SLOW
 from .switches_survival import SURVIVAL
 from .switches_tls import TLS
+from .switches_torture import TORTURE
 from .switches_traces import TRACES
 
 MARK = "HILUM_SABOTAGE_MARK"
@@ -35,7 +37,7 @@ SABOTAGES: dict[str, Sabotage] = {
 
 def install(name: str) -> None:
     """Register the patches of one switch in this process."""
-    switch = {**SABOTAGES, **SLOW}[name]
+    switch = {**SABOTAGES, **SLOW, **TORTURE}[name]
     patch_after_import({module: _marked(name, module, patch) for module, patch in switch.patches.items()})
 
 

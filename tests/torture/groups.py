@@ -3,18 +3,25 @@
 import importlib
 
 MODULES = (
+    "bad_bundles",
+    "clock",
+    "fallbacks",
     "films",
+    "forgetting",
+    "hot_swap",
+    "incidents",
     "journal",
+    "overload",
     "registry",
     "registry_kills",
     "registry_rules",
-    "hot_swap",
-    "bad_bundles",
-    "fallbacks",
-    "workers",
-    "incidents",
-    "clock",
+    "results",
+    "soak",
+    "storage",
+    "traces",
     "training",
+    "vault",
+    "workers",
 )
 
 

@@ -27,7 +27,7 @@ from hilum.monitoring.recent_films import RecentFilms
 from hilum.registry.store import ModelStore
 from hilum.serving.admission import Admission
 from hilum.serving.auth import Authenticator
-from hilum.serving.exchange import Identity, Role
+from hilum.serving.exchange import Identity
 from hilum.serving.fallback import ModelSource, OneBundle, RegistryAlias
 from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
@@ -36,6 +36,7 @@ from hilum.serving.models_in_use import ModelsInUse, OpenEngine
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
+from hilum.serving.stored_keys import StoredKeys
 from hilum.serving.tokens import TokenVerifier
 from hilum.serving.watch import Watch
 from hilum.serving.watcher import Watcher
@@ -51,20 +52,6 @@ _ALERT_CODES_THAT_FAIL = frozenset({"model-failed", "model-refused", "model-none
 async def _wait_until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class StoredKeys:
-    """API keys of the journal's database, as the authenticator asks for them."""
-
-    def __init__(self, keys: KeyStore) -> None:
-        self._keys = keys
-
-    def verify(self, credential: str) -> Identity | None:
-        """Return whose a key is; None when it does not open."""
-        found = self._keys.check(credential)
-        if found.key is None or found.refusal is not None:
-            return None
-        return Identity(found.key.id, Role(found.key.role), found.key.label, found.key.expires_at)
 
 
 class Service:
@@ -123,7 +110,8 @@ class Service:
         self.keys = KeyStore(self.journal.storage, pepper=secrets.pepper)
         self.feedback = FeedbackStore(self.journal.storage)
         self.switches = Switches(self.journal.storage)
-        self._authenticator = Authenticator(StoredKeys(self.keys), TokenVerifier.from_settings(self.settings))
+        self._stored_keys = StoredKeys(self.keys)
+        self._authenticator = Authenticator(self._stored_keys, TokenVerifier.from_settings(self.settings))
         self._refuse_without_credentials()
         self._look_at_switches()
         self.models.open()
@@ -163,6 +151,9 @@ class Service:
 
     async def identify(self, credential: str) -> Identity:
         """Return whose a credential is; raises Unauthenticated."""
+        believed = self._stored_keys.recall(credential)
+        if believed is not None:
+            return believed
         return await self._in(self._gate, self._authenticator.identify, credential)
 
     async def count_request(self, user_id: str) -> None:
