@@ -912,7 +912,10 @@ JOURNAL_STRUCTURE_FAULTS: Final = 100
 KEPT_FREE_BYTES: Final = 128 * 1024 * 1024
 """Freed memory that a process of the service keeps for its next films. Ours: two full batches on the way."""
 
-# --- Keys that are believed for a moment -------------------------------------------------------------
+# --- Keys that are believed for a moment, and their shares --------------------------------------------
 
 MAX_BELIEVED_KEYS: Final = 4_096
 """Keys that a worker believes at once for SWITCH_POLL_S; above it, it asks for all of them again. Ours."""
+
+MAX_FILMS_OF_ONE_CALLER: Final = 8
+"""Of MAX_FILMS_IN_WORK, per worker: two places are always for somebody else. Ours. RELIABILITY G."""
