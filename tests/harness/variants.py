@@ -20,7 +20,10 @@ VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
     "short-window": (THRESHOLDS, {"RATE_WINDOW_S": 6}),
     "patient-with-guesses": (THRESHOLDS, {"AUTH_FAILURES_PER_WINDOW": 1_000_000}),
     "short-stalls": (THRESHOLDS, {"MAX_HEADER_S": 3.0, "BODY_GRACE_S": 3.0}),
-    "unbounded-queue": (THRESHOLDS, {"MAX_FILMS_IN_WORK": 100_000, "MAX_UPLOADS": 100_000}),
+    "unbounded-queue": (
+        THRESHOLDS,
+        {"MAX_FILMS_IN_WORK": 100_000, "MAX_FILMS_OF_ONE_CALLER": 100_000, "MAX_UPLOADS": 100_000},
+    ),
     "nothing-shipped": (BUNDLE, {"RELEASED_PACKAGE": "hilum.imaging"}),
     "faked-clock": ("time", {"sleep": _sleep}),
 }

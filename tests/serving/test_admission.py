@@ -34,3 +34,17 @@ def test_films_are_bounded_and_the_wait_told_is_a_few_seconds():
             pass
     with admission.work():
         assert admission.films == 1
+
+
+def test_one_caller_leaves_places_for_others():
+    admission = Admission(films=4, films_of_one=2)
+    with admission.work(2, caller="greedy"):
+        with pytest.raises(Unavailable), admission.work(caller="greedy"):
+            pass
+        with pytest.raises(Unavailable), admission.upload(1, caller="greedy"):
+            pass
+        with admission.upload(1, caller="modest"), admission.work(caller="modest"):
+            assert admission.films == 3
+    with admission.work(caller="greedy"):
+        assert admission.films == 1
+    assert admission._of == {}

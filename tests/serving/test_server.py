@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hilum.domain.thresholds import MAX_FILMS_IN_WORK
+from hilum.domain.thresholds import MAX_FILMS_OF_ONE_CALLER
 from tests.harness.server import ROOT, SOURCES
 from tests.serving.fake_engine import BROKEN, draw_png, write_fake_bundle
 from tests.serving.process import (
@@ -120,9 +120,9 @@ def test_a_body_that_stalls_is_cut_off_in_time(server: Served):
 
 
 def test_of_a_hundred_films_that_are_called_off_while_they_wait_none_is_worked_on(tmp_path: Path):
-    """All threads are busy; as many films as may wait do, and their clients leave. Again and again."""
+    """All threads are busy; as many films of one caller as may wait do, and it leaves. Again and again."""
     threads = (os.cpu_count() or 1) + 1
-    waiting = MAX_FILMS_IN_WORK - threads
+    waiting = MAX_FILMS_OF_ONE_CALLER - threads
     if waiting <= 0:
         pytest.skip("so many cores that no film waits")
     rounds = -(-CALLED_OFF // waiting)

@@ -998,7 +998,10 @@ DRILL_BOLDNESS: Final = 3.0
 DRILL_BROKEN_SHARE: Final = 0.05
 """Share of requests that are answered 500. Ours."""
 
-# --- Keys that are believed for a moment -------------------------------------------------------------
+# --- Keys that are believed for a moment, and their shares --------------------------------------------
 
 MAX_BELIEVED_KEYS: Final = 4_096
 """Keys that a worker believes at once for SWITCH_POLL_S; above it, it asks for all of them again. Ours."""
+
+MAX_FILMS_OF_ONE_CALLER: Final = 8
+"""Of MAX_FILMS_IN_WORK, per worker: two places are always for somebody else. Ours. RELIABILITY G."""

@@ -1,14 +1,21 @@
 """How much work is taken at once: films with the engine, and bytes of bodies in memory.
 
-What does not fit is refused before its body is read, at no cost. Counted on the event loop alone, so no lock
+What does not fit is refused before its body is read, at no cost. One caller gets no more than a share of the
+places, so that who floods the service leaves room for the others. Counted on the event loop alone, so no lock
 is needed.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hilum.domain.thresholds import MAX_FILMS_IN_WORK, MAX_UPLOAD_BYTES, MAX_UPLOADS
+from hilum.domain.thresholds import (
+    MAX_FILMS_IN_WORK,
+    MAX_FILMS_OF_ONE_CALLER,
+    MAX_UPLOAD_BYTES,
+    MAX_UPLOADS,
+)
 from hilum.serving.refusals import Unavailable
 
 
@@ -19,18 +26,21 @@ class Admission:
         self,
         *,
         films: int = MAX_FILMS_IN_WORK,
+        films_of_one: int = MAX_FILMS_OF_ONE_CALLER,
         uploads: int = MAX_UPLOADS,
         upload_bytes: int = MAX_UPLOAD_BYTES,
     ) -> None:
         self._max_films = films
+        self._max_of_one = films_of_one
         self._max_uploads = uploads
         self._max_bytes = upload_bytes
         self.films = 0
         self.uploads = 0
         self.upload_bytes = 0
+        self._of: Counter[str] = Counter()
 
     @contextmanager
-    def upload(self, size: int) -> Iterator[None]:
+    def upload(self, size: int, *, caller: str | None = None) -> Iterator[None]:
         """Hold the place of a body of `size` bytes from before it is read until it is answered.
 
         Raises
@@ -39,7 +49,7 @@ class Admission:
             With code `overload`.
         """
         if (
-            self.films >= self._max_films
+            self._is_full(caller)
             or self.uploads >= self._max_uploads
             or self.upload_bytes + size > self._max_bytes
         ):
@@ -53,7 +63,7 @@ class Admission:
             self.upload_bytes -= size
 
     @contextmanager
-    def work(self, films: int = 1) -> Iterator[None]:
+    def work(self, films: int = 1, *, caller: str | None = None) -> Iterator[None]:
         """Hold the place of `films` that go to the engine; a batch may go beyond the limit from below.
 
         Raises
@@ -61,13 +71,24 @@ class Admission:
         Unavailable
             With code `overload`.
         """
-        if self.films >= self._max_films:
+        if self._is_full(caller):
             raise overloaded()
         self.films += films
+        if caller is not None:
+            self._of[caller] += films
         try:
             yield
         finally:
             self.films -= films
+            if caller is not None:
+                self._of[caller] -= films
+                if not self._of[caller]:
+                    del self._of[caller]
+
+    def _is_full(self, caller: str | None) -> bool:
+        """Return whether there is no place left, or none for this caller."""
+        is_greedy = caller is not None and self._of[caller] >= self._max_of_one
+        return is_greedy or self.films >= self._max_films
 
 
 def overloaded() -> Unavailable:

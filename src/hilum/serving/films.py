@@ -34,7 +34,7 @@ async def answer_film(
         Of the limits, the admission and the engine.
     """
     exchange = exchange_of(request.scope)
-    await _count(service, exchange, 1)
+    caller = await _count(service, exchange, 1)
     kind = "explain" if explain else "predict"
     make = to_explained if explain else to_prediction
 
@@ -44,7 +44,7 @@ async def answer_film(
             served, kind, repeated=service.recent_films.note(served.film.image_sha256)
         )
 
-    with service.admission.work():
+    with service.admission.work(caller=caller):
         body, outcome = await service.with_films(request.receive, work)
     exchange.outcomes.append(outcome)
     return body
@@ -59,7 +59,7 @@ async def answer_batch(service: "Service", request: Request, films: list[bytes])
         Of the limits and the admission.
     """
     exchange = exchange_of(request.scope)
-    await _count(service, exchange, len(films))
+    caller = await _count(service, exchange, len(films))
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(index: int, data: bytes) -> tuple[BatchItemOut, Outcome]:
@@ -67,7 +67,7 @@ async def answer_batch(service: "Service", request: Request, films: list[bytes])
             work = partial(_answer_item, service, exchange.request_id, index, data)
             return await service.with_films(request.receive, work)
 
-    with service.admission.work(min(_AT_ONCE, len(films))):
+    with service.admission.work(min(_AT_ONCE, len(films)), caller=caller):
         answered = await asyncio.gather(*(one(index, data) for index, data in enumerate(films)))
     exchange.outcomes.extend(outcome for _, outcome in answered)
     return BatchOut(request_id=exchange.request_id, items=[item for item, _ in answered]).model_dump_json()
@@ -99,6 +99,8 @@ def _predict(service: "Service", data: bytes, *, explain: bool, film: bool) -> "
     return served
 
 
-async def _count(service: "Service", exchange: Exchange, images: int) -> None:
+async def _count(service: "Service", exchange: Exchange, images: int) -> str:
+    """Count films against whose they are, and return who that is."""
     assert exchange.identity is not None  # the front door let it in
     await service.count_images(exchange.identity.user_id, images)
+    return exchange.identity.user_id

@@ -76,7 +76,9 @@ class FrontDoor:
             await self._authenticate(scope, exchange, access.roles)
         check_type(scope, access)
         if access.body == "films":
-            with self._service.admission.upload(length if length is not None else access.max_bytes):
+            size = length if length is not None else access.max_bytes
+            caller = exchange.identity.user_id if exchange.identity else None
+            with self._service.admission.upload(size, caller=caller):
                 await self.app(scope, receive, send)
             return
         if access.body == "json":
