@@ -55,19 +55,21 @@ def _by_the_wall(record: Any) -> Any:
     return recorded
 
 
-def _at_once(retire: Any) -> Any:
-    def retired(self: Any) -> None:
-        retire(self)
-        self.engine.close()
+def _closed_first(follow: Any) -> Any:
+    def following(self: Any) -> None:
+        old, self._active = self._active, None
+        if old is not None:
+            old.retire()
+        follow(self)
 
-    return retired
+    return following
 
 
 SLOW = {
-    "closed-in-use": Sabotage(
+    "closed-first": Sabotage(
         "E",
-        "a model that is replaced is closed while films are asked of it",
-        {"hilum.serving.models_in_use": replaced("_Loaded.retire", _at_once)},
+        "a model is closed before the next one is open",
+        {"hilum.serving.models_in_use": replaced("ModelsInUse._follow", _closed_first)},
         (),
     ),
     "ready-anyway": Sabotage(

@@ -98,7 +98,7 @@ SURVIVAL = {
     "untested-models": Sabotage(
         "F",
         "a model is used without its self-test",
-        {"hilum.inference.engine": nothing("Engine.self_test")},
+        {"hilum.inference.graphs": nothing("GraphNetwork.self_test")},
         (f"{TESTS}::test_versions_change_under_load_and_no_request_fails",),
     ),
     "no-fallback": Sabotage(

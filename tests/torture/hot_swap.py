@@ -28,7 +28,7 @@ GROWTH_BYTES = 64 * 1024 * 1024
     f" {SWITCHED_S:.0f} s before"
     f" its request or until its end; both workers on the new version <= {SWITCHED_S:.0f} s after"
     " promote returns",
-    sabotage="the old version is closed while films are asked of it",
+    sabotage="the old version is closed before the new one is open",
     alone=True,
 )
 def swap_under_load(folder: Path, broken: bool) -> Finding:
@@ -39,7 +39,7 @@ def swap_under_load(folder: Path, broken: bool) -> Finding:
     swaps, slowest = SWAPS if not broken else 10, 0.0
     since: list[tuple[float, str]] = [(0.0, made[-1].name)]
     with (
-        sabotaged("closed-in-use" if broken else None),
+        sabotaged("closed-first" if broken else None),
         serving(folder, "--registry", str(root), workers=WORKERS) as server,
     ):
         capacity = measure_capacity(server)
