@@ -110,8 +110,8 @@ class Service:
         self.keys = KeyStore(self.journal.storage, pepper=secrets.pepper)
         self.feedback = FeedbackStore(self.journal.storage)
         self.switches = Switches(self.journal.storage)
-        self._stored_keys = StoredKeys(self.keys)
-        self._authenticator = Authenticator(self._stored_keys, TokenVerifier.from_settings(self.settings))
+        self.stored_keys = StoredKeys(self.keys)
+        self._authenticator = Authenticator(self.stored_keys, TokenVerifier.from_settings(self.settings))
         self._refuse_without_credentials()
         self._look_at_switches()
         self.models.open()
@@ -151,7 +151,7 @@ class Service:
 
     async def identify(self, credential: str) -> Identity:
         """Return whose a credential is; raises Unauthenticated."""
-        believed = self._stored_keys.recall(credential)
+        believed = self.stored_keys.recall(credential)
         if believed is not None:
             return believed
         return await self._in(self._gate, self._authenticator.identify, credential)

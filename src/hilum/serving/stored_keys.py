@@ -50,6 +50,10 @@ class StoredKeys:
         is_expired = identity.expires_at is not None and now_utc() >= identity.expires_at
         return None if is_expired else identity
 
+    def forget(self) -> None:
+        """Believe nobody any more: a key was changed in this worker, where it holds at once."""
+        self._believed.clear()
+
 
 def _digest(credential: str) -> bytes:
     return hashlib.sha256(credential.encode()).digest()

@@ -50,6 +50,7 @@ def revoke_key(key_id: KeyId, service: ServiceDep, exchange: ExchangeDep) -> Key
     """End a key now, in every worker."""
     _must_exist(service, key_id)
     key = service.keys.revoke(key_id)
+    service.stored_keys.forget()
     exchange.outcomes.append(Outcome(200, code="key-revoked", facts={"key": key.id}))
     return KeyOut.model_validate(key, from_attributes=True)
 
@@ -60,6 +61,7 @@ def rotate_key(key_id: KeyId, asked: RotateIn, service: ServiceDep, exchange: Ex
     _must_exist(service, key_id)
     try:
         key, plaintext = service.keys.rotate(key_id, timedelta(hours=asked.overlap_hours))
+        service.stored_keys.forget()
     except InputError:
         raise Conflict("The key is revoked, expired or rotated already.", fix="Create a new one.") from None
     exchange.outcomes.append(
