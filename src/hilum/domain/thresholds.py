@@ -957,9 +957,10 @@ DRILL_LABELLED_SHARE: Final = 0.3
 """Share of answers that a reader labels in a drill. Ours."""
 
 DRILL_REFERENCE_PHANTOMS: Final = 320
+"""Phantoms that make the reference of a drill without films. Ours: a PSI of 0.2 needs more than 170."""
+
 DRILL_STREAM_PHANTOMS: Final = 360
-"""Phantoms that make the reference and the stream of a drill without films. Ours: a PSI of 0.2 needs more
-than 170 reference films, and a window of 200 films should hold none twice."""
+"""Phantoms of the stream of such a drill. Ours: a window of 200 films should hold none twice."""
 
 DRILL_MAX_FALSE_ALARMS_PER_YEAR: Final = 2.0
 """False alarms of a fault-free year that are bearable. The requirement."""
