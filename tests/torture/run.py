@@ -33,7 +33,7 @@ def run_one(name: str, *, broken: bool) -> Finding:
         try:
             return TRIALS[name].run(Path(folder), broken)
         except Exception as error:  # whatever it is, it is a finding and no end of the run
-            return Finding(0, False, f"{type(error).__name__}: {str(error)[:300]}")
+            return Finding(0, False, f"{type(error).__name__}: {str(error)[:300]}", broke=True)
 
 
 def run_in_child(name: str, *, broken: bool) -> Finding:
@@ -43,9 +43,9 @@ def run_in_child(name: str, *, broken: bool) -> Finding:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         return Finding(**json.loads(done.stdout.splitlines()[-1]))
     except subprocess.TimeoutExpired:
-        return Finding(0, False, f"not done after {TIMEOUT_S} s")
+        return Finding(0, False, f"not done after {TIMEOUT_S} s", broke=True)
     except (IndexError, ValueError, TypeError):
-        return Finding(0, False, f"ended with {done.returncode}: {done.stderr[-400:]}")
+        return Finding(0, False, f"ended with {done.returncode}: {done.stderr[-400:]}", broke=True)
 
 
 def judge(trial: Trial, commit: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def judge(trial: Trial, commit: str) -> dict[str, Any]:
         **asdict(found),
         "seconds": round(seconds, 1),
         "sabotage": trial.sabotage,
-        "noticed": not control.passed,
+        "noticed": not control.passed and not control.broke,
         "control": control.figure,
         "commit": commit,
     }

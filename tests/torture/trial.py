@@ -22,11 +22,14 @@ class Finding:
         Whether the target was met.
     figure
         What was measured, in words.
+    broke
+        The trial itself did not get to its end (a server that does not start, say), which proves nothing.
     """
 
     count: int
     passed: bool
     figure: str
+    broke: bool = False
 
 
 @dataclass(frozen=True)
