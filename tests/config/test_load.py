@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hilum.config.load import dump_config, load_config, validate_config
+from hilum.config.load import dump_config, load_config, override_config, validate_config
 from hilum.config.schema import TrainConfig
 from hilum.domain.errors import ConfigError
 
@@ -130,3 +130,12 @@ def test_missing_file_is_refused(tmp_path: Path):
 def test_tree_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load_config().training.epochs = 3  # type: ignore[misc]
+
+
+def test_settings_are_put_on_top_of_a_configuration_and_checked():
+    given = load_config(overrides=["training.epochs=7"])
+    changed = override_config(given, ["training.batch_size=8"])
+    assert (changed.training.epochs, changed.training.batch_size) == (7, 8)
+    assert given.training.batch_size == 32
+    with pytest.raises(ConfigError, match=r"--set"):
+        override_config(given, ["training.nonsense=1"])
