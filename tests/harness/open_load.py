@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import uvloop
+
 from .raw_http import RawAnswer, split_answers
 
 
@@ -103,7 +105,7 @@ def open_load(
     on_answer
         Called in the loop as soon as an answer is complete: what it has seen was acknowledged.
     """
-    return asyncio.run(_run(address, requests, rate_per_s, timeout_s, on_answer))
+    return uvloop.run(_run(address, requests, rate_per_s, timeout_s, on_answer))
 
 
 def raw_request(method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> bytes:

@@ -80,7 +80,7 @@ TLS = {
     "no-hsts": Sabotage(
         "K",
         "browsers are not told to come by TLS again",
-        {"hilum.serving.envelope": value("_HSTS", (b"x-nothing", b""))},
+        {"hilum.serving.envelope": value("HSTS", (b"x-nothing", b""))},
         (f"{TESTS}::test_a_film_is_answered_over_tls_with_hsts",),
     ),
 }

@@ -49,7 +49,7 @@ class Admission:
             With code `overload`.
         """
         if (
-            self._is_full(caller)
+            self.is_full(caller)
             or self.uploads >= self._max_uploads
             or self.upload_bytes + size > self._max_bytes
         ):
@@ -71,7 +71,7 @@ class Admission:
         Unavailable
             With code `overload`.
         """
-        if self._is_full(caller):
+        if self.is_full(caller):
             raise overloaded()
         self.films += films
         if caller is not None:
@@ -85,7 +85,7 @@ class Admission:
                 if not self._of[caller]:
                     del self._of[caller]
 
-    def _is_full(self, caller: str | None) -> bool:
+    def is_full(self, caller: str | None) -> bool:
         """Return whether there is no place left, or none for this caller."""
         is_greedy = caller is not None and self._of[caller] >= self._max_of_one
         return is_greedy or self.films >= self._max_films

@@ -47,6 +47,7 @@ from hilum.serving.routes import (
 from hilum.serving.schemas import Incoming
 from hilum.serving.service import Service
 from hilum.serving.settings import ServiceSettings, read_settings
+from hilum.serving.shedding import Shedder
 
 if TYPE_CHECKING:
     from hilum.inference.engine import Engine
@@ -98,6 +99,7 @@ def create_app(settings: ServiceSettings, *, open_engine: OpenEngine | None = No
         A route has no declared permission.
     """
     service = Service(settings, open_engine or partial(open_real_engine, site=settings.site))
+    table = AccessTable(TABLE)
     app = FastAPI(
         title="hilum",
         version=_VERSION,
@@ -108,9 +110,10 @@ def create_app(settings: ServiceSettings, *, open_engine: OpenEngine | None = No
         openapi_url=None,  # a route of ours, so that it is in the table
         redirect_slashes=False,
         lifespan=_lifespan,
-        middleware=list(_layers(service, settings)),
+        middleware=list(_layers(service, settings, table)),
     )
     app.state.service = service
+    app.state.shedder = Shedder(service, table=table, settings=settings)
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # as they are: included ones are hidden from app.routes
     _add_openapi(app)
@@ -151,7 +154,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await anyio.to_thread.run_sync(service.close)
 
 
-def _layers(service: Service, settings: ServiceSettings) -> Iterator[Middleware]:
+def _layers(service: Service, settings: ServiceSettings, table: AccessTable) -> Iterator[Middleware]:
     yield Middleware(Envelope, service=service)
     yield Middleware(Recorder, service=service)
     yield Middleware(NetworkGate, allow=settings.allow, trusted=settings.trusted_proxies)
@@ -164,7 +167,7 @@ def _layers(service: Service, settings: ServiceSettings) -> Iterator[Middleware]
             allow_headers=["Authorization", "X-API-Key", "Content-Type", "Content-Digest", "Idempotency-Key"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    yield Middleware(FrontDoor, service=service, table=AccessTable(TABLE))
+    yield Middleware(FrontDoor, service=service, table=table)
 
 
 def _add_openapi(app: FastAPI) -> None:

@@ -29,7 +29,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
-_HSTS = (b"strict-transport-security", f"max-age={HSTS_S}; includeSubDomains".encode())
+HSTS = (b"strict-transport-security", f"max-age={HSTS_S}; includeSubDomains".encode())
 UNKNOWN_ROUTE = "unknown"
 
 
@@ -75,7 +75,7 @@ class Envelope:
         stated = {name for name, _ in given}
         added = [(name, value) for name, value in SECURITY_HEADERS if name not in stated]
         if scope["scheme"] == "https":
-            added.append(_HSTS)
+            added.append(HSTS)
         return [*given, (b"x-request-id", exchange.request_id.encode()), *added]
 
     def _note(self, scope: Scope, exchange: Exchange, status: int) -> None:

@@ -94,6 +94,17 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Refuse at once a film that there is no place for; start the layers with anything else."""
+        shedder = getattr(getattr(self.app, "state", None), "shedder", None)
+        answer = None if shedder is None else shedder.refuse(cycle.scope)
+        if answer is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.response_complete = True  # of what else arrives of it, nothing is kept
+        self._real.write(answer)
+        self.transport.close()
+
     def on_body(self, body: bytes) -> None:
         """Hand a piece of a body on as it is while none waits; uvicorn would copy it twice."""
         if not self.cycle.body:

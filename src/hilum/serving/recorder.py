@@ -43,11 +43,18 @@ class RefusalTally:
             self._since[who, code] = (began, unrecorded + 1)
             return None
         if (who, code) not in self._since and len(self._since) >= _MAX_TALLIED:
+            self.forget()
+        if (who, code) not in self._since and len(self._since) >= _MAX_TALLIED:
             who = "others"
             if now - self._since.get((who, code), (-RATE_WINDOW_S, 0))[0] < RATE_WINDOW_S:
                 return None
         self._since[who, code] = (now, 0)
         return unrecorded
+
+    def is_running(self, who: str, code: str) -> bool:
+        """Return whether a refusal would go unrecorded now, for the minute of a recorded one is not over."""
+        began, _ = self._since.get((who, code), (-RATE_WINDOW_S, 0))
+        return self._clock() - began < RATE_WINDOW_S
 
     def forget(self) -> None:
         """Drop those without anything unrecorded whose minute is over."""
@@ -65,7 +72,6 @@ class Recorder:
     def __init__(self, app: ASGIApp, *, service: "Service") -> None:
         self.app = app
         self._service = service
-        self._tally = RefusalTally()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -109,7 +115,7 @@ class Recorder:
         repeated = 0
         if code in _REPEATABLE:
             who = exchange.identity.user_id if exchange.identity else exchange.network or "unknown"
-            unrecorded = self._tally.note(who, code)
+            unrecorded = self._service.tally.note(who, code)
             if unrecorded is None:
                 return []
             repeated = unrecorded

@@ -33,6 +33,7 @@ from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
 from hilum.serving.metrics import Metrics
 from hilum.serving.models_in_use import ModelsInUse, OpenEngine
+from hilum.serving.recorder import RefusalTally
 from hilum.serving.refusals import ClientGone
 from hilum.serving.secret_files import load_secrets
 from hilum.serving.settings import ServiceSettings
@@ -70,6 +71,8 @@ class Service:
         self.metrics = Metrics()
         self.admission = Admission()
         self.limits = RateLimits.open(settings)
+        self.tally = RefusalTally()
+        self.shed_unlogged = 0  # films refused at the connection since the last line about them
         self.recent_films = RecentFilms()
         self.is_locked_down = False
         self.is_draining = False
@@ -266,6 +269,9 @@ class Service:
         self.metrics.fallback.set(self.models.state.is_fallback)
         self.metrics.ready.set(self.is_ready)
         self.metrics.films_in_work.set(self.admission.films)
+        if self.shed_unlogged:
+            _log.info("films were refused for overload", extra=fields(count=self.shed_unlogged))
+            self.shed_unlogged = 0
 
     def _refuse_without_credentials(self) -> None:
         if self.settings.is_loopback or self.settings.jwks:
