@@ -34,6 +34,10 @@ class Lingering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known of the connection; no socket, for uvloop makes one anew at each question."""
+        return default if name == "socket" else self._transport.get_extra_info(name, default)
+
     def is_closing(self) -> bool:
         """Return whether nothing more is to be read or answered."""
         return self._protocol.is_lingering() or self._transport.is_closing()
@@ -57,6 +61,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._lingered = -1
         super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]
+        self.client = _host_and_port(transport, "peername")
+        self.server = _host_and_port(transport, "sockname")
         self._header_timer: asyncio.TimerHandle | None = self.loop.call_later(
             MAX_HEADER_S, self._header_is_late
         )
@@ -166,3 +172,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+
+def _host_and_port(transport: Any, name: str) -> tuple[str, int] | None:
+    """Return an end of the connection, of IPv6 without flow and scope; None when it is gone already."""
+    address = transport.get_extra_info(name)
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple | list) and address else None
