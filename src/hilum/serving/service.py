@@ -72,7 +72,8 @@ class Service:
         self.admission = Admission()
         self.limits = RateLimits.open(settings)
         self.tally = RefusalTally()
-        self.shed_unlogged = 0  # films refused at the connection since the last line about them
+        self.shed = 0  # films refused at the connection
+        self._shed_logged = 0
         self.recent_films = RecentFilms()
         self.is_locked_down = False
         self.is_draining = False
@@ -132,6 +133,7 @@ class Service:
         """End everything; answers under way are complete by now. Blocking."""
         self.is_draining = True
         self._watch.stop()
+        self._log_shed()
         if hasattr(self, "_slow_watch"):
             self._slow_watch.stop()
         self.models.close()
@@ -269,9 +271,14 @@ class Service:
         self.metrics.fallback.set(self.models.state.is_fallback)
         self.metrics.ready.set(self.is_ready)
         self.metrics.films_in_work.set(self.admission.films)
-        if self.shed_unlogged:
-            _log.info("films were refused for overload", extra=fields(count=self.shed_unlogged))
-            self.shed_unlogged = 0
+        self._log_shed()
+
+    def _log_shed(self) -> None:
+        """Log in one line how many films were refused since the last."""
+        count = self.shed - self._shed_logged
+        if count:
+            _log.info("films were refused for overload", extra=fields(count=count))
+            self._shed_logged += count
 
     def _refuse_without_credentials(self) -> None:
         if self.settings.is_loopback or self.settings.jwks:

@@ -1,10 +1,10 @@
 """Films that there is no place for, refused at the connection.
 
-Under ten times the load that can be answered, refusing costs more than answering: most of what a request goes
-through is for requests that are let in. What all layers together would refuse for want of a place is refused
-here, by the same rules in the same order, with the same body and headers, for a tenth of the work. What is
-not plain, or has to ask a database, a store or a thread, goes the long way. The connection is closed, refusals
-are counted in the metrics one by one and logged together, and the journal's tally is kept.
+Under ten times the load that can be answered, refusing costs more than answering: most of what a request
+goes through is for requests that are let in. What all layers together would refuse for want of a place is
+refused here, by the same rules in the same order and in the same words, for a tenth of the work. What is not
+plain, or has to ask a database, a store or a thread, goes the long way. The connection is closed; refusals are
+counted in the metrics one by one and logged together, and the journal's tally is kept.
 """
 
 import json
@@ -49,7 +49,7 @@ class Shedder:
         )
 
     def refuse(self, scope: Scope) -> bytes | None:
-        """Return the whole answer to a request whose header is complete; None when the layers are to answer."""
+        """Return the whole answer to a request whose header is complete; None leaves it to the layers."""
         service = self._service
         if service.admission.films < _FEWEST_FILMS or service.is_locked_down:
             return None
@@ -100,12 +100,13 @@ class Shedder:
         metrics.seconds.labels(endpoint).observe(0.0)
         metrics.refusals.labels(code).inc()
         metrics.shed.inc()
-        self._service.shed_unlogged += 1
+        self._service.shed += 1
 
     def _answer(self, refusal: RequestRefused, *, is_secret: bool) -> bytes:
         problem = describe(refusal)
         request_id = str(uuid.UUID(int=random.getrandbits(128), version=4))  # it need not be hard to guess
         body = json.dumps(problem.to_record(request_id)).encode()
-        told = f"\r\nx-request-id: {request_id}\r\nretry-after: {problem.retry_after_s}\r\ncontent-length: {len(body)}"
-        hsts = b"\r\n" + HSTS[0] + b": " + HSTS[1] if is_secret else b""
-        return b"".join((self._head, hsts, told.encode(), b"\r\n\r\n", body))
+        own = f"x-request-id: {request_id}\r\nretry-after: {problem.retry_after_s}"
+        hsts = HSTS[0] + b": " + HSTS[1] + b"\r\n" if is_secret else b""
+        length = b"\r\ncontent-length: " + str(len(body)).encode()
+        return b"".join((self._head, b"\r\n", hsts, own.encode(), length, b"\r\n\r\n", body))
