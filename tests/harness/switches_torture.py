@@ -1,10 +1,12 @@
 """The product broken for the controls of tests/torture: there is no quick test that would notice these."""
 
+import itertools
 from typing import Any
 
 from .switch import Sabotage, replaced
 
 LEAK_BYTES = 64 * 1024
+STEADY_SCORES = 40
 _kept: list[bytearray] = []
 
 
@@ -48,11 +50,15 @@ def _swaps(make: Any) -> Any:
 
 
 def _trembles(score: Any) -> Any:
+    asked = itertools.count()
+
     def trembling(run: Any, name: str) -> Any:
         import random
         from dataclasses import replace
 
         scores = score(run, name)
+        if next(asked) < STEADY_SCORES:  # the films that a model is tried with before it is used
+            return scores
         return replace(scores, logits=scores.logits + random.choice((0.0, 3e-4, 1e-3)))
 
     return trembling

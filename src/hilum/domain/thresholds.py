@@ -672,11 +672,12 @@ window in which a cut tail goes unseen."""
 JOURNAL_CHECKPOINT_SECONDS: Final = 60.0
 """Seconds after which the head of the chain is signed when records came. Ours."""
 
-JOURNAL_LOCK_SECONDS: Final = 0.8
+JOURNAL_LOCK_SECONDS: Final = 0.7
 """Seconds that a transaction waits for another process. Ours: two fit into the limit of an append."""
 
-JOURNAL_APPEND_SECONDS: Final = 1.8
-"""Seconds after which an append that is not durable is refused; a request is answered within 2 s. Ours."""
+JOURNAL_APPEND_SECONDS: Final = 1.6
+"""Seconds after which an append that is not durable, or a key that is not found, is refused; a request is
+answered within 2 s. Ours."""
 
 JOURNAL_BATCH_RECORDS: Final = 256
 """Records that one transaction takes at most. Ours."""

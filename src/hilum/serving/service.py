@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from hilum.domain.errors import ConfigError, HilumError, JournalUnavailable
-from hilum.domain.thresholds import SWITCH_POLL_S
+from hilum.domain.thresholds import JOURNAL_APPEND_SECONDS, SWITCH_POLL_S
 from hilum.journal.feedback import FeedbackStore
 from hilum.journal.journal import Journal
 from hilum.journal.keys import KeyStore
@@ -155,11 +155,22 @@ class Service:
         )
 
     async def identify(self, credential: str) -> Identity:
-        """Return whose a credential is; raises Unauthenticated."""
+        """Return whose a credential is.
+
+        Raises
+        ------
+        Unauthenticated
+        JournalUnavailable
+            The store of the keys does not answer in time.
+        """
         believed = self.stored_keys.recall(credential)
         if believed is not None:
             return believed
-        return await self._in(self._gate, self._authenticator.identify, credential)
+        try:
+            async with asyncio.timeout(JOURNAL_APPEND_SECONDS):
+                return await self._in(self._gate, self._authenticator.identify, credential)
+        except TimeoutError:
+            raise JournalUnavailable("the store of the keys does not answer in time") from None
 
     async def count_request(self, user_id: str) -> None:
         """Count a request; raises TooManyRequests."""

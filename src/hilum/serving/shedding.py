@@ -2,9 +2,9 @@
 
 Under ten times the load that can be answered, refusing costs more than answering: most of what a request
 goes through is for requests that are let in. What all layers together would refuse for want of a place is
-refused here, by the same rules in the same order and in the same words, for a tenth of the work. What is not
-plain, or has to ask a database, a store or a thread, goes the long way. The connection is closed; refusals are
-counted in the metrics one by one and logged together, and the journal's tally is kept.
+refused here, by the same rules in the same order and in the same words, for a tenth of the work. What is
+not plain, or has to ask a database, a store or a thread, goes the long way. The connection is closed. Each
+refusal is counted in the metrics, and in the journal's tally; the log has a line about several.
 """
 
 import json
