@@ -41,10 +41,10 @@ def _follows_ranges(answer: Any) -> Any:
 
 
 def _works_on(_: Any) -> Any:
-    async def work_on(self: Any, receive: Any, work: Any) -> Any:  # noqa: ARG001 - the signature of the service
+    async def work_on(self: Any, receive: Any, work: Any, *, caller: str) -> Any:  # noqa: ARG001 - the service's own
         import asyncio
 
-        return await asyncio.get_running_loop().run_in_executor(self._films, work)
+        return await asyncio.wrap_future(self._films.submit(work, caller=caller))
 
     return work_on
 
@@ -53,7 +53,7 @@ def _keeps_places(module: Any) -> None:
     from contextlib import contextmanager
 
     @contextmanager
-    def work(self: Any, films: int = 1) -> Any:
+    def work(self: Any, films: int = 1, *, caller: str | None = None) -> Any:  # noqa: ARG001
         self.films += films
         yield
 

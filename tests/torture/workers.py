@@ -18,6 +18,7 @@ from .service import Load, measure_capacity, serving, tell
 from .trial import Finding, trial
 
 WORKERS, LOAD_S, EVERY_S = 2, 60.0, 6.0
+LOAD_SHARE = 1 / 3
 RESPAWNED_S, EXIT_S, ORPHANS_S = 10.0, 30.0, 5.0
 STOPS, PARENT_KILLS = 10, 5
 SEED = 9
@@ -26,8 +27,8 @@ SEED = 9
 @trial(
     "R1",
     f"SIGKILL of one of {WORKERS} workers, chosen by the dice, every {EVERY_S:.0f} s for"
-    f" {LOAD_S:.0f} s at half"
-    " the load that the service can take",
+    f" {LOAD_S:.0f} s at a third of the load that the service can take: a dead worker takes half of"
+    " it away, and its successor's start more",
     target="no more requests fail than were in flight at the kills; each worker replaced within"
     f" {RESPAWNED_S:.0f} s; every answer in the journal once, the journal verifies",
     sabotage="an answer leaves before its record is written",
@@ -50,7 +51,9 @@ def kill_workers(folder: Path, broken: bool) -> Finding:
     ):
         capacity = measure_capacity(server)
         seconds = LOAD_S if not broken else 20.0
-        with Load(server, rate_per_s=max(1.0, capacity / 2), seconds=seconds, on_answer=note) as load:
+        with Load(
+            server, rate_per_s=max(1.0, capacity * LOAD_SHARE), seconds=seconds, on_answer=note
+        ) as load:
             until = time.monotonic() + seconds - RESPAWNED_S / 2
             while time.monotonic() + EVERY_S < until:
                 time.sleep(dice.uniform(0.3, EVERY_S))

@@ -45,7 +45,7 @@ async def answer_film(
         )
 
     with service.admission.work(caller=caller):
-        body, outcome = await service.with_films(request.receive, work)
+        body, outcome = await service.with_films(request.receive, work, caller=caller)
     exchange.outcomes.append(outcome)
     return body
 
@@ -65,7 +65,7 @@ async def answer_batch(service: "Service", request: Request, films: list[bytes])
     async def one(index: int, data: bytes) -> tuple[BatchItemOut, Outcome]:
         async with turns:
             work = partial(_answer_item, service, exchange.request_id, index, data)
-            return await service.with_films(request.receive, work)
+            return await service.with_films(request.receive, work, caller=caller)
 
     with service.admission.work(min(_AT_ONCE, len(films)), caller=caller):
         answered = await asyncio.gather(*(one(index, data) for index, data in enumerate(films)))

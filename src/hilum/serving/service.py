@@ -28,6 +28,7 @@ from hilum.registry.store import ModelStore
 from hilum.serving.admission import Admission
 from hilum.serving.auth import Authenticator
 from hilum.serving.exchange import Identity
+from hilum.serving.fair_pool import FairPool
 from hilum.serving.fallback import ModelSource, OneBundle, RegistryAlias
 from hilum.serving.limits import RateLimits
 from hilum.serving.logs import fields
@@ -85,7 +86,7 @@ class Service:
         )
         self.models = ModelsInUse(self._source(), open_engine, alert=self._alert)
         self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
-        self._films = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="films")
+        self._films = FairPool((os.cpu_count() or 1) + 1, name="films")
         self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
         self._alerts = ThreadPoolExecutor(
             1, thread_name_prefix="alerts"
@@ -137,8 +138,9 @@ class Service:
         if hasattr(self, "_slow_watch"):
             self._slow_watch.stop()
         self.models.close()
-        for pool in (self._gate, self._films, self._alerts, self._records):
+        for pool in (self._gate, self._alerts, self._records):
             pool.shutdown()
+        self._films.shutdown()
         if hasattr(self, "journal"):
             self.journal.close()
 
@@ -204,17 +206,17 @@ class Service:
         elif events:
             await asyncio.gather(*(self._in(self._records, self._append, event) for event in events))
 
-    async def with_films(self, receive: Receive, work: Callable[[], _Result]) -> _Result:
+    async def with_films(self, receive: Receive, work: Callable[[], _Result], *, caller: str) -> _Result:
         """Run what asks the engine in a thread; not at all when the client leaves while it waits.
 
         There is one thread more than films that an engine works on at once, so films wait here, where they
-        can still be called off.
+        can still be called off, and where those of a caller with few go before those of one with many.
 
         Raises
         ------
         ClientGone
         """
-        future = asyncio.get_running_loop().run_in_executor(self._films, work)
+        future: asyncio.Future[_Result] = asyncio.wrap_future(self._films.submit(work, caller=caller))
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         both: set[asyncio.Future[Any]] = {future, gone}
         try:
