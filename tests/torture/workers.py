@@ -21,6 +21,7 @@ WORKERS, LOAD_S, EVERY_S = 2, 60.0, 6.0
 LOAD_SHARE = 1 / 3
 RESPAWNED_S, EXIT_S, ORPHANS_S = 10.0, 30.0, 5.0
 STOPS, PARENT_KILLS = 10, 5
+CLIENTS, SENT_S = 8, 0.015  # a request that began so long before the signal had been sent in full
 SEED = 9
 
 
@@ -159,11 +160,11 @@ def _stop_once(server: Server, after_s: float) -> tuple[int, int, int | None, fl
             except OSError:
                 status = 0
             with lock:
-                is_under_way = bool(stopped_at) and began < stopped_at[0] - 0.05  # sent in full by then
+                is_under_way = bool(stopped_at) and began < stopped_at[0] - SENT_S
                 answered += is_under_way and status == 200
                 lost += is_under_way and status != 200
 
-    clients = [threading.Thread(target=ask) for _ in range(5)]
+    clients = [threading.Thread(target=ask) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     time.sleep(after_s)
