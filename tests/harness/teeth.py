@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from .record import SWITCHES, Row, current_commit, keep, read_record
 from .sabotage import MARK, SABOTAGES
 from .server import ROOT, SOURCES, STARTUP
 
@@ -76,8 +77,8 @@ def _read_report(path: Path) -> tuple[list[str], list[str], int]:
     return failed, broken, count
 
 
-def judge(name: str) -> tuple[bool, str]:
-    """Try one switch; return whether it is red, and a line about it."""
+def judge(name: str, commit: str) -> tuple[str, Row, str]:
+    """Try one switch; return its name, its row of the record, and a line about it."""
     switch = SABOTAGES[name]
     result = run_tests(list(switch.tests), name)
     is_red = bool(result.code == PYTEST_FAILED and result.failed and not result.broken and result.patched)
@@ -86,7 +87,13 @@ def judge(name: str) -> tuple[bool, str]:
         f" {result.tests} failed, {result.seconds:.0f} s: {switch.says}"
     )
     told = "" if is_red else f"\n{result.patched} patches\n{result.output[-3000:]}"
-    return is_red, line + told
+    row = {"red": is_red, "failed": len(result.failed), "tests": result.tests, "commit": commit}
+    return name, row, line + told
+
+
+def is_known(row: Row | None, commit: str) -> bool:
+    """Return whether a switch was seen red at this commit."""
+    return row is not None and row["red"] and row["commit"] == commit
 
 
 def main() -> int:
@@ -96,9 +103,14 @@ def main() -> int:
     parser.add_argument(
         "--skip-green", action="store_true", help="do not run the tests without a switch first"
     )
+    parser.add_argument("--again", action="store_true", help="also those that were red at this commit")
     parser.add_argument("--jobs", type=int, default=2, help="switches tried at a time")
     options = parser.parse_args()
-    names = options.switches or list(SABOTAGES)
+    commit, kept = current_commit(), read_record(SWITCHES)
+    names = options.switches or [
+        name for name in SABOTAGES if not is_known(kept.get(name), commit) or options.again
+    ]
+    print(f"{len(names)} switches to try", flush=True)  # noqa: T201
     started = time.monotonic()
     if not options.skip_green:
         every = sorted({test for name in names for test in SABOTAGES[name].tests})
@@ -109,8 +121,9 @@ def main() -> int:
             return 1
     blunt = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for is_red, line in pool.map(judge, names):
-            blunt += not is_red
+        for name, row, line in pool.map(lambda name: judge(name, commit), names):
+            keep(SWITCHES, name, row)
+            blunt += not row["red"]
             print(line, flush=True)  # noqa: T201
     print(f"{len(names) - blunt} of {len(names)} switches red, {time.monotonic() - started:.0f} s")  # noqa: T201
     return 1 if blunt else 0

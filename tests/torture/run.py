@@ -8,7 +8,6 @@ code 1 when a target was missed or a control was not noticed.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.harness.record import ROOT, current_commit, keep, read_record
+from tests.harness.record import TRIALS as RECORD
+
 from . import groups
 from .trial import TRIALS, Finding, Trial
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "out" / "reliability.json"
 TIMEOUT_S = 1800
 AT_ONCE = 2
 
@@ -54,11 +54,14 @@ def judge(trial: Trial, commit: str) -> dict[str, Any]:
     found = run_in_child(trial.name, broken=False)
     seconds = time.monotonic() - started
     control = run_in_child(trial.name, broken=True)
+    in_all = time.monotonic() - started
     row = {
         "what": trial.what,
         "target": trial.target,
         **asdict(found),
         "seconds": round(seconds, 1),
+        "seconds_with_control": round(in_all, 1),
+        "alone": trial.alone,
         "sabotage": trial.sabotage,
         "noticed": not control.passed and not control.broke,
         "control": control.figure,
@@ -69,27 +72,6 @@ def judge(trial: Trial, commit: str) -> dict[str, Any]:
     print(f"{trial.name}: {verdict}: {found.figure} ({found.count} times, {seconds:.0f} s);"
           f" sabotage {noticed}: {control.figure}", flush=True)  # fmt: skip
     return row
-
-
-def read_record() -> dict[str, dict[str, Any]]:
-    """Return what earlier runs kept."""
-    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
-
-
-def keep(name: str, row: dict[str, Any]) -> None:
-    """Write a row, in one step, and keep the others."""
-    RECORD.parent.mkdir(exist_ok=True)
-    record = {**read_record(), name: row}
-    temporary = RECORD.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n")
-    temporary.replace(RECORD)
-
-
-def current_commit() -> str:
-    """Return the commit, with a plus when files were changed since."""
-    here = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
-    changed = subprocess.check_output(["git", "status", "--porcelain", "-uno"], cwd=ROOT, text=True).strip()
-    return f"{here}+" if changed else here
 
 
 def main() -> int:
@@ -104,7 +86,7 @@ def main() -> int:
     if given.one:
         print(json.dumps(asdict(run_one(given.one, broken=given.broken))))
         return 0
-    commit, done = current_commit(), read_record()
+    commit, done = current_commit(), read_record(RECORD)
     wanted = [one for one in TRIALS.values() if not given.names or {one.name, one.group} & set(given.names)]
     left = [
         one
@@ -117,11 +99,11 @@ def main() -> int:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         beside = [one for one in left if not one.alone]
         for one, row in zip(beside, pool.map(lambda one: judge(one, commit), beside), strict=True):
-            keep(one.name, row)
+            keep(RECORD, one.name, row)
     for one in left:
         if one.alone:
-            keep(one.name, judge(one, commit))
-    rows = [row for name, row in read_record().items() if name in {one.name for one in wanted}]
+            keep(RECORD, one.name, judge(one, commit))
+    rows = [row for name, row in read_record(RECORD).items() if name in {one.name for one in wanted}]
     return 0 if all(row["passed"] and row["noticed"] for row in rows) and len(rows) == len(wanted) else 1
 
 
