@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import ReadingRoom, upload
@@ -60,6 +61,7 @@ def test_a_lockdown_stops_the_queue_without_asking_again(room: ReadingRoom) -> N
     assert len(room.seen()["uploads"]) == 2
 
 
+@pytest.mark.alone
 def test_a_film_on_its_way_can_be_cancelled_and_tried_again(room: ReadingRoom) -> None:
     room.log_in()
     room.give(upload("a.png", 0, "slow"), upload("b.png", 1), upload("c.png", 2))
@@ -70,6 +72,7 @@ def test_a_film_on_its_way_can_be_cancelled_and_tried_again(room: ReadingRoom) -
     room.settle("answered")
 
 
+@pytest.mark.alone
 def test_cancelling_the_rest_leaves_no_film_open(room: ReadingRoom) -> None:
     room.log_in()
     room.give(*(upload(f"{index}.png", index, "slow") for index in range(4)))

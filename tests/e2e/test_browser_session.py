@@ -77,6 +77,7 @@ def test_a_key_that_expires_ends_the_session_with_a_sentence_and_wipes_the_films
     expect(room.page.locator("#items > li")).to_have_count(0)
 
 
+@pytest.mark.alone
 def test_leaving_while_films_are_on_their_way_is_asked_about(room: ReadingRoom) -> None:
     room.log_in()
     room.give(upload("a.png", 0, "slow"))

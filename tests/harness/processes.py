@@ -6,6 +6,7 @@ its parent, and a plain sum of RSS counts shared pages once for each process.
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,11 +52,19 @@ def open_files(pid: int) -> dict[Path, str]:
     return found
 
 
+def is_no_file(target: str) -> bool:
+    """Tell whether an open file is a device, or memory that processes share, and lies in no folder.
+
+    The folders of the tests may lie below /dev/shm too: what is written there is a file.
+    """
+    return target.startswith(("/memfd:", "/dev/", "/proc/")) and not target.startswith(tempfile.gettempdir())
+
+
 def deleted_files(pid: int) -> dict[str, bytes]:
     """Read every file that the tree holds open although it has no name any more."""
     found = {}
     for link, target in open_files(pid).items():
-        if target.endswith(" (deleted)") and not target.startswith(("/memfd:", "/dev/shm", "/dev/zero")):
+        if target.endswith(" (deleted)") and not is_no_file(target):
             with contextlib.suppress(OSError):
                 found[f"{link} -> {target}"] = link.read_bytes()
     return found

@@ -232,6 +232,7 @@ def doomed(*args, **keywords):
     os.kill(os.getpid(), signal.SIGKILL)
     return answer
 setattr(release, name, doomed)
+release._write_graphs = lambda *_: {"int8": None}  # as in the other tests: takes seconds
 release.write_bundle(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), version="0.1.0",
                     released=date(2026, 5, 4))
 """

@@ -181,6 +181,7 @@ def test_keys_are_nowhere_in_plaintext(served: Server) -> None:
     assert found == []
 
 
+@pytest.mark.alone
 def test_a_rotated_key_overlaps_and_a_revoked_one_ends_within_a_second(own: Server) -> None:
     old_id, old = issue(own, "clinician")
     rotated = own.post_json(f"/admin/keys/{old_id}/rotate", {"overlap_hours": 0.0008}, role="admin")
@@ -217,6 +218,7 @@ def test_a_rotated_key_overlaps_and_a_revoked_one_ends_within_a_second(own: Serv
     assert late == []
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
 def test_a_revoked_key_ends_within_a_second_in_every_worker(tmp_path: Path, serve: Serve) -> None:
     """Rotated and then revoked while both workers are asked all the time, each on connections of its own."""
@@ -266,6 +268,7 @@ def test_a_revoked_key_ends_within_a_second_in_every_worker(tmp_path: Path, serv
             assert last_asked < ended + 1, worker
 
 
+@pytest.mark.alone
 def test_guessing_is_slowed_down_and_locks_nobody_out(own: Server) -> None:
     """Ten thousand guesses, near misses among them, from five addresses, while the owner of the key works."""
     key = own.keys["clinician"]
@@ -343,6 +346,7 @@ def trimmed_mean(sample: list[int]) -> float:
     return statistics.mean(sorted(sample)[: len(sample) * 9 // 10])
 
 
+@pytest.mark.alone
 def test_a_comparison_takes_as_long_whatever_agrees() -> None:
     """Digests that agree in their first 0, 2, 4 ... 62 letters with the one that is stored."""
     expected = "".join(random.Random(4).choices("0123456789abcdef", k=64))

@@ -99,6 +99,7 @@ def test_flips_and_splices_neither_crash_nor_hang(pool: DecodePool, sample: str)
     assert pool.deaths == 0
 
 
+@pytest.mark.alone
 def test_bombs_are_refused_in_bounded_time_and_memory(pool: DecodePool) -> None:
     good = many_encodings()["png 8"]
     bombs = {name: make() for name, make in BOMBS.items()}
@@ -130,6 +131,7 @@ def test_a_decoder_that_eats_memory_is_stopped_at_its_limit(pool: DecodePool) ->
         assert [limits[kind] for kind in kinds] == [str(DECODE_MEMORY_BYTES), "0", "0"]
 
 
+@pytest.mark.alone
 def test_a_killed_decoder_costs_no_film_and_comes_back() -> None:
     pool = DecodePool(side_px=SIDE_PX, workers=2, formats=FORMATS)
     try:
@@ -151,6 +153,7 @@ def test_a_killed_decoder_costs_no_film_and_comes_back() -> None:
         pool.close()
 
 
+@pytest.mark.alone
 def test_a_stuck_decoder_is_given_up_and_replaced() -> None:
     pool = DecodePool(side_px=SIDE_PX, workers=2, formats=FORMATS, seconds=1.0)
     film = many_encodings()["png 8"]

@@ -99,6 +99,7 @@ def test_a_body_that_lies_about_its_length_by_chunks_stops_at_the_limit(served: 
     assert result.closed
 
 
+@pytest.mark.alone
 def test_stalled_connections_are_closed_and_cost_the_others_little(served: Server) -> None:
     film = real_png(256)
     baseline = [served.predict(film).elapsed_s for _ in range(12)]
@@ -196,6 +197,7 @@ def test_only_the_listed_origin_is_named_and_never_a_star(serve: Serve) -> None:
     assert named == {LISTED: {LISTED}, **{origin: {None} for origin in UNLISTED}}
 
 
+@pytest.mark.alone
 def test_ranges_and_conditions_cost_nothing_on_any_file(served: Server) -> None:
     """As many ranges as a header holds, and 10,000 which none holds, on every file that is served."""
     source = ROOT / "src" / "hilum" / "serving" / "web"
@@ -296,6 +298,7 @@ HOSTILE_FORMS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("case", HOSTILE_FORMS)
 def test_a_hostile_form_is_refused_in_bounded_time(served: Server, case: str) -> None:
     kind, body = HOSTILE_FORMS[case]
@@ -306,6 +309,7 @@ def test_a_hostile_form_is_refused_in_bounded_time(served: Server, case: str) ->
     assert answer.elapsed_s < 2
 
 
+@pytest.mark.alone
 def test_clients_that_leave_hold_no_place_and_cost_no_work(served: Server) -> None:
     """At twelve points of a request, twenty times each; a film that was not sent whole is never looked at."""
     film = encode(drawn(512), "PNG")

@@ -15,7 +15,7 @@ from tests.harness.canary import files_below, new_token, process_surfaces, scan
 from tests.harness.films import real_png
 from tests.harness.multipart import Part, form, one_file
 from tests.harness.planting import GOOD_FILMS, HEADERS, damaged_films, dicom
-from tests.harness.processes import open_files, tree, wait_until
+from tests.harness.processes import is_no_file, open_files, tree, wait_until
 from tests.harness.raw_http import exchange
 from tests.harness.server import HttpAnswer, Server
 
@@ -321,7 +321,7 @@ def written_files(server: Server) -> set[str]:
     return {
         target
         for link, target in open_files(server.pid).items()
-        if target.startswith("/") and not target.startswith(("/dev/", "/proc/")) and _is_writable(link)
+        if target.startswith("/") and not is_no_file(target) and _is_writable(link)
     }
 
 

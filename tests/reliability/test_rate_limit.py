@@ -30,7 +30,10 @@ WINDOW_S = 6
 STORE_ANSWER_S = 1.0
 """For an answer while the store is away; RELIABILITY.md asks for 100 ms, on an idle machine."""
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here"),
+]
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def test_a_bundle_damaged_before_the_start_is_replaced_by_the_one_before(
     assert {record["model_version"] for record in records if record["kind"] == "predict"} == {first.name}
 
 
+@pytest.mark.alone
 def test_versions_change_under_load_and_no_request_fails(tmp_path: Path, serve: Serve) -> None:
     """A bad version is refused while the old one answers on; a good one takes over."""
     root = tmp_path / "registry"
@@ -153,6 +154,7 @@ def records_of(server: Server) -> list[dict]:
     return found
 
 
+@pytest.mark.alone
 def test_what_was_acknowledged_before_a_kill_is_in_the_journal(tmp_path: Path) -> None:
     rng = random.Random(4)
     server = start(tmp_path / "data", environment=GENEROUS)

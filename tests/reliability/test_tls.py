@@ -179,6 +179,7 @@ def days_left(server: Server) -> float:
     return float(found[1]) / 86_400
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
 def test_certificates_are_renewed_under_load_and_no_request_fails(
     authority: Authority, tmp_path: Path, serve: Serve

@@ -165,6 +165,7 @@ def test_paths_are_found_as_they_are_written():
     assert table.find("/static/a/b.js").endpoint == "/static/{path:path}"
 
 
+@pytest.mark.alone
 def test_the_event_loop_is_not_held_up_by_a_slow_engine(running: Running):
     """While films are answered the loop still turns: what blocks is in threads."""
     longest = 0.0

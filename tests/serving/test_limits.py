@@ -204,6 +204,7 @@ def test_refusals_are_recorded_once_a_minute_for_a_key(start: Start):
     assert running.get("/whoami", "auditor").status_code == 200
 
 
+@pytest.mark.alone
 def test_workers_share_one_limit_in_redis(redis_url: str):
     workers = [RateLimits.open(read_settings(limiter_url=redis_url)) for _ in range(2)]
     passed: list[int] = []
@@ -296,6 +297,7 @@ def test_windows_that_are_over_leave_nothing_in_redis(redis_url: str):
     assert windows.storage.zcard("LIMITS:hilum-windows") == 1
 
 
+@pytest.mark.alone
 def test_a_count_in_redis_costs_less_than_a_millisecond(redis_url: str):
     limits = RateLimits.open(read_settings(limiter_url=redis_url, requests_per_minute=10_000))
     took = []
@@ -306,6 +308,7 @@ def test_a_count_in_redis_costs_less_than_a_millisecond(redis_url: str):
     assert statistics.median(took) < 0.001  # RELIABILITY asks it of the 95th percentile, on an idle machine
 
 
+@pytest.mark.alone
 def test_windows_in_redis_move(redis_url: str):
     windows = RedisWindows(redis_url)
     assert [windows.acquire_entry("k", 3, 1) for _ in range(4)] == [True, True, True, False]
@@ -315,6 +318,7 @@ def test_windows_in_redis_move(redis_url: str):
     assert windows.acquire_entry("k", 3, 1, amount=3)
 
 
+@pytest.mark.alone
 def test_a_store_that_is_down_lets_nobody_pass_and_answers_at_once():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
@@ -330,6 +334,7 @@ def test_a_store_that_is_down_lets_nobody_pass_and_answers_at_once():
         assert min(waits) < 0.1
 
 
+@pytest.mark.alone
 def test_a_store_that_hangs_lets_nobody_pass_and_answers_soon():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

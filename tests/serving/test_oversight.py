@@ -137,6 +137,7 @@ def test_a_lockdown_shuts_everything_until_another_admin_ends_it(running: Runnin
     assert codes == ["lockdown-on", "second_admin_needed", "lockdown-off"]
 
 
+@pytest.mark.alone
 def test_prometheus_is_told_of_a_lockdown_while_it_lasts(running: Running):
     running.post("/admin/lockdown", "admin", json={"reason_code": "breach"})
     deadline = time.monotonic() + 3.0
@@ -146,6 +147,7 @@ def test_prometheus_is_told_of_a_lockdown_while_it_lasts(running: Running):
     assert running.get("/metrics", "clinician").status_code == 403
 
 
+@pytest.mark.alone
 def test_a_lockdown_by_another_process_is_seen_within_a_second(running: Running):
     running.service.switches.engage(by="somebody", reason_code="test")
     deadline = time.monotonic() + 1.0

@@ -119,6 +119,7 @@ def test_a_body_that_stalls_is_cut_off_in_time(server: Served):
     assert 9 < time.monotonic() - begun < 15
 
 
+@pytest.mark.alone
 def test_of_a_hundred_films_that_are_called_off_while_they_wait_none_is_worked_on(tmp_path: Path):
     """All threads are busy; as many films of one caller as may wait do, and it leaves. Again and again."""
     threads = (os.cpu_count() or 1) + 1
@@ -170,6 +171,7 @@ def test_nothing_of_a_film_is_written_to_disk(tmp_path: Path):
             assert not path.is_file() or film[:64] not in path.read_bytes()
 
 
+@pytest.mark.alone
 def test_sigterm_answers_what_is_in_flight_and_exits_with_0(tmp_path: Path):
     environment = {"FAKE_SLOW_S": "1.5", "HILUM_DRAIN_NOTICE_S": "0.5"}
     with Served(tmp_path, environment=environment) as server:
@@ -194,6 +196,7 @@ def test_sigterm_answers_what_is_in_flight_and_exits_with_0(tmp_path: Path):
             server.connect()
 
 
+@pytest.mark.alone
 def test_two_sigterms_are_as_one(tmp_path: Path):
     with Served(tmp_path, environment={"FAKE_SLOW_S": "1"}) as server:
         answers: list[int] = []
@@ -208,6 +211,7 @@ def test_two_sigterms_are_as_one(tmp_path: Path):
         assert server.process.wait(20) == 0
 
 
+@pytest.mark.alone
 def test_a_request_that_never_ends_is_cut_at_the_limit(tmp_path: Path):
     with Served(tmp_path, environment={"HILUM_DRAIN_S": "1"}) as server, server.connect() as stuck:
         stuck.sendall(request(server.keys["clinician"], FILM)[:-20])
@@ -327,6 +331,7 @@ def test_the_port_is_taken_is_a_message_and_no_trace(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.alone
 def test_two_workers_announce_themselves_when_both_answer_and_drain_as_one(tmp_path: Path, redis_url: str):
     environment = {"HILUM_LIMITER_URL": redis_url, "FAKE_SLOW_S": "1.5"}
     with Served(tmp_path, ("--workers", "2"), environment) as server:
