@@ -1,4 +1,4 @@
-"""What long runs found, kept in out/ as JSON by name: an interrupted run goes on, and pages are made of it."""
+"""What long runs found, kept in out/ as JSON by name: what was interrupted goes on, pages are made of it."""
 
 import json
 import os

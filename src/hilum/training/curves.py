@@ -33,7 +33,7 @@ def draw_training_curves(history: History, path: Path, *, frozen_epochs: int) ->
         axis.axvline(best, color="grey", linestyle=":", label=f"best epoch ({best})")
         if 0 < frozen_epochs < len(epochs):
             axis.axvline(frozen_epochs + 0.5, color="grey", linestyle="--", label="backbone unfrozen")
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="upper right")  # to look for the best place takes seconds
         axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
