@@ -3,6 +3,8 @@
 import importlib
 
 MODULES = (
+    "alert_delivery",
+    "alert_rules",
     "bad_bundles",
     "clock",
     "fallbacks",
