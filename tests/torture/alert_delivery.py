@@ -19,7 +19,7 @@ from tests.harness.keys import issue
 from tests.harness.models import make_bundle, make_registry
 from tests.harness.planting import GOOD_FILMS, HEADERS
 from tests.harness.processes import wait_until
-from tests.harness.prometheus import Webhook, alertmanager, free_port, prometheus, webhook
+from tests.harness.prometheus import Webhook, alertmanager, free_port, prometheus, wait_for, webhook
 from tests.harness.server import Server
 from tests.reliability.conftest import fresh_address
 from tests.reliability.test_survival import damage
@@ -48,10 +48,13 @@ ANNOTATIONS = {"summary", "description", "runbook"}
 @trial(
     "T2",
     f"a real service that falls back, is guessed at and is locked down while no receiver hears for"
-    f" {OUTAGE_S * FASTER / 60:.0f} minutes (rules {FASTER} times faster), an identifier planted in every film,"
+    f" {OUTAGE_S * FASTER / 60:.0f} minutes (rules {FASTER} times faster), an identifier planted in"
+    " every film,"
     " header, key and label; then nobody takes the alerts",
-    target="each receiver of report 9.4 told of each alert once and then of its end once, nobody else told; the team"
-    f" lead after 15 minutes, the CISO after an hour (a late {LATE_S:.0f} s allowed); 0 traces of identifiers",
+    target="each receiver of report 9.4 told of each alert once and then of its end once, nobody else"
+    " told; the team"
+    f" lead after 15 minutes, the CISO after an hour (a late {LATE_S:.0f} s allowed); 0 traces of"
+    " identifiers",
     sabotage="the route to the security team is dropped",
     alone=True,
 )
@@ -65,15 +68,19 @@ def deliver(folder: Path, broken: bool) -> Finding:
     make_registry(root, first, second, production=second.name)
     damage(second, "cut")
     port = free_port()
+    settings = {"HILUM_METRICS_PORT": str(port), "HILUM_MONITOR_S": "1"}
     with (
         webhook() as hook,
-        serving(folder, "--registry", str(root), environment={"HILUM_METRICS_PORT": str(port)}) as server,
+        serving(folder, "--registry", str(root), environment=settings) as server,
         alertmanager(folder, hook) as manager,
         prometheus(
             folder, targets=[f"127.0.0.1:{port}"], rules=make_rules(faster=FASTER), alertmanager=manager
         ) as watching,
     ):
         hook.is_broken = True
+        wait_for(
+            lambda: watching.query("hilum_failed_logins_total == 0"), within_s=SOON_S, what="the first read"
+        )
         tokens = _plant(server)
         lock = server.post_json("/admin/lockdown", {"reason_code": "key-leaked"}, role="planted")
         assert lock.status == 200, lock.body
@@ -104,7 +111,8 @@ def deliver(folder: Path, broken: bool) -> Finding:
         len(messages),
         raised and refused > 0 and heard == 0 and not wrong and not hits and all(late),
         f"{refused} messages refused in the outage and {heard} heard; {len(messages)} heard later, the alerts"
-        f" {after:.1f} s after it; team lead after {lead:.0f} and CISO after {ciso:.0f} minutes; {len(wrong)} wrong"
+        f" {after:.1f} s after it; team lead after {lead:.0f} and CISO after {ciso:.0f} minutes;"
+        f" {len(wrong)} wrong"
         f"{': ' + wrong[0] if wrong else ''}; {len(hits)} traces of {len(tokens)} identifiers",
     )
 

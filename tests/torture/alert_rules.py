@@ -44,9 +44,11 @@ REPORT: dict[str, tuple[str, str, float | None]] = {
 
 @trial(
     "T1",
-    "every alert's rule changed in up to seven ways (threshold, comparator, hold, severity), each under promtool's"
+    "every alert's rule changed in up to seven ways (threshold, comparator, hold, severity), each under"
+    " promtool's"
     " cases; all rules held against the rows of report Table 22 and section 9.4",
-    target=f"at least {MIN_CASES} cases and {MIN_RULES} rules, all green; 100 % of the changed rules red; every row"
+    target=f"at least {MIN_CASES} cases and {MIN_RULES} rules, all green; 100 % of the changed rules"
+    " red; every row"
     " has its rule, with the report's number",
     sabotage="the comparator of one rule is flipped",
 )
@@ -78,7 +80,8 @@ def mutate_rules(folder: Path, broken: bool) -> Finding:
     return Finding(
         mutants,
         not (green_mutants or red_rules or without) and cases >= MIN_CASES and len(rules) >= MIN_RULES,
-        f"{red.total()} of {mutants} changed rules red, {len(red_rules)} of {len(kinds)} rules red as they are, over"
+        f"{red.total()} of {mutants} changed rules red, {len(red_rules)} of {len(kinds)} rules red as"
+        " they are, over"
         f" {cases} cases; {len(REPORT) - len(without)} of {len(REPORT)} rows of the report have their rule"
         f"{'; ' + wrong if wrong else ''}",
     )
