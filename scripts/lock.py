@@ -2,10 +2,10 @@
 
     .venv/bin/python scripts/lock.py
 
-requirements.lock holds all of them; deploy/requirements.lock those that the service needs, which the Dockerfile
-installs with --require-hashes. Both are for CPython 3.11 on Linux, x86-64; the service's also for aarch64 where
-a package has a file of its own there. Run it in the environment of requirements.txt after a pin has changed.
-Asks pip alone, which asks whatever index it is set up for; no address is written down.
+requirements.lock holds all of them; deploy/requirements.lock those that the service needs, which the
+Dockerfile installs with --require-hashes. Both are for CPython 3.11 on Linux, x86-64; the service's also for
+aarch64. Run it in the environment of requirements.txt after a pin has changed. Asks pip alone, which asks
+whatever index it is set up for; no address is written down.
 """
 
 import json

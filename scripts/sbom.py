@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[1]
 LOCK, SBOM, LICENCES = (
     ROOT / name for name in ("deploy/requirements.lock", "deploy/sbom.json", "security/licences.toml")
 )
-_LOCKED = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})*)$",
-                     re.MULTILINE)  # fmt: skip
+_LOCKED = re.compile(
+    r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})*)$",
+    re.MULTILINE,
+)
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
 

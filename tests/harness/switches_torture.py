@@ -62,7 +62,20 @@ def _sums_to_more(scale: Any) -> Any:
     return lambda logits, temperature: scale(logits, temperature) * 1.001
 
 
+def _in_the_loop(_: Any) -> Any:
+    async def with_films(self: Any, receive: Any, work: Any) -> Any:  # noqa: ARG001 - the service's signature
+        return work()
+
+    return with_films
+
+
 TORTURE = {
+    "films-in-the-loop": Sabotage(
+        "X",
+        "films are decoded and judged in the event loop",
+        {"hilum.serving.service": replaced("Service.with_films", _in_the_loop)},
+        (),
+    ),
     "leaking-films": Sabotage(
         "S",
         f"each film leaves {LEAK_BYTES // 1024} KiB behind",

@@ -1,4 +1,4 @@
-"""security/floors.toml held against versions: of requirements.txt, of what is installed, of bundled libraries."""
+"""security/floors.toml held against versions: pinned ones, installed ones, those of bundled libraries."""
 
 import re
 import tomllib

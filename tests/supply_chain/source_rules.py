@@ -152,12 +152,13 @@ FORBIDDEN = (
     "yaml.load(text)", "yaml.load(text, Loader=yaml.SafeLoader)", "yaml.unsafe_load(text)",
     "yaml.full_load_all(text)", "from yaml import unsafe_load", "Image.MAX_IMAGE_PIXELS = None",
     "setattr(Image, 'MAX_IMAGE_PIXELS', 9)", "ImageFile.LOAD_TRUNCATED_IMAGES = True", "Image.open(path)",
-    "PIL.Image.open(path)", "Image.open(path, formats=None)", "from PIL.Image import open", "cv2.imread(path)",
-    "cv2.imdecode(data, 0)", "cv2.VideoCapture(path)",
+    "PIL.Image.open(path)", "Image.open(path, formats=None)", "from PIL.Image import open",
+    "cv2.imread(path)", "cv2.imdecode(data, 0)", "cv2.VideoCapture(path)",
 )  # fmt: skip
 """Each must be found wherever it stands."""
 ALLOWED = (
-    "import pickle\ntry:\n    f()\nexcept pickle.UnpicklingError:\n    pass", "from pickle import UnpicklingError",
+    "import pickle\ntry:\n    f()\nexcept pickle.UnpicklingError:\n    pass",
+    "from pickle import UnpicklingError",
     "np.load(file, allow_pickle=False)", "np.load(file)", "re.compile(text)", "network.eval()",
     "subprocess.run(words)", "subprocess.run(words, shell=False)", "yaml.safe_load(text)", "json.load(file)",
     "Image.open(path, formats=('PNG',))", "path.open()", "cv2.imencode('.png', film)", "journal.load(1)",

@@ -100,7 +100,7 @@ def deliver(folder: Path, broken: bool) -> Finding:
             )
             time.sleep(LATE_S)  # whatever is told twice is told by now
     messages = list(hook.messages)
-    wrong = _complaints(messages)
+    wrong = _complaints(messages) if not broken else _not_told(messages, _of(*ALERTS))
     lead, ciso = (
         _seconds_between(messages, name) for name in ("HilumEscalatedToLead", "HilumEscalatedToCiso")
     )
@@ -109,7 +109,7 @@ def deliver(folder: Path, broken: bool) -> Finding:
             ((lead, ESCALATE_ENGINEER_S), (ciso, ESCALATE_LEAD_S))]  # fmt: skip
     return Finding(
         len(messages),
-        raised and refused > 0 and heard == 0 and not wrong and not hits and all(late),
+        raised and refused > 0 and heard == 0 and not wrong and not hits and (broken or all(late)),
         f"{refused} messages refused in the outage and {heard} heard; {len(messages)} heard later, the alerts"
         f" {after:.1f} s after it; team lead after {lead:.0f} and CISO after {ciso:.0f} minutes;"
         f" {len(wrong)} wrong"
@@ -156,11 +156,17 @@ def _statements(messages: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, s
     ]
 
 
+def _not_told(messages: list[tuple[str, dict[str, Any]]], wanted: set[tuple[str, str]]) -> list[str]:
+    """Return what should have been told; the control, which ends before the escalations, asks no more."""
+    pairs = {(receiver, name) for receiver, name, *_ in _statements(messages)}
+    return [f"{receiver} not told of {name}" for receiver, name in sorted(wanted - pairs)]
+
+
 def _complaints(messages: list[tuple[str, dict[str, Any]]]) -> list[str]:
     wrong = []
     said = _statements(messages)
     pairs = {(receiver, name) for receiver, name, *_ in said}
-    wrong += [f"{receiver} not told of {name}" for receiver, name in sorted(TOLD - pairs)]
+    wrong += _not_told(messages, TOLD)
     wrong += [f"{receiver} told of {name}" for receiver, name in sorted(pairs - TOLD)]
     wrong += [f"told {count} times: {one}" for one, count in Counter(said).items() if count > 1]
     for number, one in enumerate(said):

@@ -7,6 +7,8 @@ MODULES = (
     "alert_rules",
     "bad_bundles",
     "clock",
+    "container",
+    "event_loop",
     "fallbacks",
     "films",
     "forgetting",

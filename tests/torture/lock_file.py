@@ -1,4 +1,4 @@
-"""Group V: what is installed is what the lock files name, by hash, and the bill of materials says the same."""
+"""Group V: what is installed is what the lock files name, by hash, and so says the bill of materials."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""Group V: versions above their floors, and sources in which nothing forbidden stands, by rules and by scanners."""
+"""Group V: versions above their floors; sources in which nothing forbidden stands, by rules and scanners."""
 
 import json
 import random
@@ -20,7 +20,7 @@ from tests.supply_chain.source_rules import FORBIDDEN, SOURCES, find_breaches, f
 from .trial import Finding, trial
 from .venvs import ROOT, copy_tracked, make_venv, run
 
-SEED, PLANTED = 23, 2_000
+SEED, PLANTED = 23, 400
 BASELINE = ROOT / "security" / "secrets.json"
 SCANNERS = ("bandit==1.9.4", "detect-secrets==1.5.0")
 _BAD_LINE = "\n\ndef _planted(text: str) -> object:\n    return eval(text)\n"
@@ -86,6 +86,7 @@ def hold_rules(folder: Path, broken: bool) -> Finding:
     paths = sorted(SOURCES.rglob("*.py"))
     count = PLANTED if not broken else 20
     missed = []
+    before = {path: len(find_breaches(path.read_text())) for path in paths}
     for number in range(count):
         path, line = dice.choice(paths), FORBIDDEN[number % len(FORBIDDEN)]
         text = path.read_text().splitlines()
@@ -97,7 +98,7 @@ def hold_rules(folder: Path, broken: bool) -> Finding:
             at -= 1
         inner = "\n".join(f"    {one}" for one in line.splitlines())
         text[at:at] = [f"def planted():\n{inner}\n"]
-        if len(find_breaches("\n".join(text))) <= len(find_breaches(path.read_text())):
+        if len(find_breaches("\n".join(text))) <= before[path]:
             missed.append(f"{line!r} in {path.name}")
     return Finding(
         modules + count,
