@@ -65,7 +65,7 @@ def find_below(floors: Mapping[str, Any], versions: Mapping[str, str]) -> list[s
 def find_refused(
     floors: Mapping[str, Any], bundled: Callable[[], Mapping[str, str]] = bundled_openjpeg
 ) -> list[str]:
-    """Return every bundled OpenJPEG that is refused, but for those that were looked at, version by version."""
+    """Return every bundled OpenJPEG that is refused, but for the versions that were looked at."""
     rule = floors["bundled"]["openjpeg"]
     found = []
     for package, version in bundled().items():

@@ -11,6 +11,7 @@ import re
 import shutil
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,18 @@ def confined_service(folder: Path, broken: bool) -> Finding:
     answered = 0
     try:
         port = wait_for_port(process, stderr)
-        trust = authority.client_context()
-        service = next(pid for pid in tree(process.pid) if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
-                       and b"strace" not in Path(f"/proc/{pid}/cmdline").read_bytes())  # fmt: skip
+        client = Client(port, authority.client_context(), key)
+        service = tree(process.pid)[1]  # the child of strace, in whose place all the others came
         for _ in range(FILMS // 2):
-            answered += _answers(port, trust, key)
-        before = _version(port, trust, key)
+            answered += _answers(client)
+        before = _version(client)
         for name in (find_released().name, before):
             said = _promote(box, name)
             wrong += [said] if said else []
-            if not wait_until(lambda name=name: _version(port, trust, key) == name, timeout_s=SWITCHED_S):  # type: ignore[misc]
+            if not wait_until(lambda name=name: _version(client) == name, timeout_s=SWITCHED_S):  # type: ignore[misc]
                 wrong.append(f"{name} was not taken up")
         for _ in range(FILMS // 2):
-            answered += _answers(port, trust, key)
+            answered += _answers(client)
         powers = [_powers(pid) for pid in tree(service)]
         os.kill(service, 15)
         code = process.wait(STOP_S)
@@ -132,10 +132,20 @@ def _promote(box: Confinement, name: str) -> str:
     return f"promote {name}: {done.stdout[-100:]}{done.stderr[-200:]}" if done.returncode else ""
 
 
-def _ask(port: int, trust: ssl.SSLContext, key: str, method: str, path: str, body: bytes | None = None,
-         kind: str = "") -> tuple[int, Any]:  # fmt: skip
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=trust)
-    headers = {"Authorization": f"Bearer {key}"} | ({"Content-Type": kind} if kind else {})
+@dataclass(frozen=True)
+class Client:
+    """Who asks: at a port, trusting the trial's authority, with an admin's key."""
+
+    port: int
+    trust: ssl.SSLContext
+    key: str
+
+
+def _ask(
+    client: Client, method: str, path: str, body: bytes | None = None, *, kind: str = ""
+) -> tuple[int, Any]:
+    connection = http.client.HTTPSConnection("127.0.0.1", client.port, timeout=30, context=client.trust)
+    headers = {"Authorization": f"Bearer {client.key}"} | ({"Content-Type": kind} if kind else {})
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     found = answer.status, json.loads(answer.read())
@@ -143,13 +153,13 @@ def _ask(port: int, trust: ssl.SSLContext, key: str, method: str, path: str, bod
     return found
 
 
-def _answers(port: int, trust: ssl.SSLContext, key: str) -> bool:
+def _answers(client: Client) -> bool:
     kind, body = one_file(phantom())
-    return _ask(port, trust, key, "POST", "/predict", body, kind)[0] == 200
+    return _ask(client, "POST", "/predict", body, kind=kind)[0] == 200
 
 
-def _version(port: int, trust: ssl.SSLContext, key: str) -> str:
-    return str(_ask(port, trust, key, "GET", "/model/info")[1].get("name"))
+def _version(client: Client) -> str:
+    return str(_ask(client, "GET", "/model/info")[1].get("name"))
 
 
 def _powers(pid: int) -> dict[str, int]:
@@ -162,7 +172,7 @@ def _powers(pid: int) -> dict[str, int]:
 
 
 def _written_elsewhere(trace: str) -> tuple[list[str], int]:
-    """Return what was written where it must not, and how many writing calls succeeded, from the program's start."""
+    """Return what was written where it must not, and how many writing calls of the program succeeded."""
     started = trace.find("/mnt/hilum/bin/python")
     assert started > 0, "the program is not in the trace"
     elsewhere, count = [], 0

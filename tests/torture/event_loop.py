@@ -89,9 +89,8 @@ def _all_at_once(server: Server, store: ModelStore, wanted: str, statuses: "Coun
 
     def predict(count: int, path: str) -> None:
         for number in range(count):
-            note(
-                f"{path[1:].rsplit('/', maxsplit=1)[-1]} {server.predict(films[number % 2], path=path, timeout_s=60).status}"
-            )
+            answer = server.predict(films[number % 2], path=path, timeout_s=60)
+            note(f"{Path(path).name} {answer.status}")
 
     def large() -> None:
         """No film: it is hashed whole, found good, and then refused for what it is."""
