@@ -69,7 +69,23 @@ def _in_the_loop(_: Any) -> Any:
     return with_films
 
 
+def _asks_a_host(read: Any) -> Any:
+    def asking(data: Any, **options: Any) -> Any:
+        import socket
+
+        socket.create_connection(("192.0.2.1", 80), timeout=1).close()  # RFC 5737: nobody's
+        return read(data, **options)
+
+    return asking
+
+
 TORTURE = {
+    "asks-a-host": Sabotage(
+        "V",
+        "reading a film asks a host first",
+        {"hilum.imaging.intake": replaced("read_radiograph", _asks_a_host)},
+        (),
+    ),
     "films-in-the-loop": Sabotage(
         "X",
         "films are decoded and judged in the event loop",

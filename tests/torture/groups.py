@@ -6,6 +6,7 @@ MODULES = (
     "alert_delivery",
     "alert_rules",
     "bad_bundles",
+    "builds",
     "clock",
     "container",
     "event_loop",
