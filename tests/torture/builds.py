@@ -54,8 +54,10 @@ def without_network(folder: Path, broken: bool) -> Finding:
     inside = ("unshare", "--net")
     probe = subprocess.check_output([*inside, sys.executable, "-c", _NO_NETWORK], text=True).split()
     names = ALONE if not broken else ("imaging",)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-             "--basetemp", str(folder / "tests"), "-n", str(min(2, os.cpu_count() or 1)), *(f"tests/{name}" for name in names)]  # fmt: skip
+    words = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"),
+        *("--basetemp", str(folder / "tests"), *(f"tests/{name}" for name in names)),
+    ]
     with sabotaged("asks-a-host" if broken else None):
         done = subprocess.run(
             [*inside, *words], cwd=ROOT, env=clean_environment({}), capture_output=True, text=True,
@@ -74,23 +76,18 @@ def without_network(folder: Path, broken: bool) -> Finding:
 
 @trial(
     "V7",
-    f"the wheel built {len(MACHINES)} times, each from a copy of its own, at another path and at another time,"
-    " with another"
-    " umask and time zone",
+    f"the wheel built {len(MACHINES)} times, each from a copy of its own, at another path, with other times"
+    " of files, another umask and time zone",
     target="the same SHA-256",
     sabotage="the wheel takes in the times of the files",
 )
 def build_twice(folder: Path, broken: bool) -> Finding:
     """Build, compare the files and, where they differ, their parts."""
     wheels = []
-    for number, (mask, zone) in enumerate(
-        [(0o022, "UTC"), (0o077, "Asia/Kathmandu"), (0o002, "UTC")][:BUILDS]
-    ):
+    for number, (mask, zone) in enumerate(MACHINES):
         before = os.umask(mask)
         try:
-            source = copy_tracked(
-                folder / f"{number}{'x' * number}", "src", "pyproject.toml", "README.md", "LICENSE"
-            )
+            source = copy_tracked(folder / f"{number}{'x' * number}", *SOURCES)
             if broken:
                 path = source / "pyproject.toml"
                 path.write_text(path.read_text() + "\n[tool.hatch.build]\nreproducible = false\n")
@@ -109,6 +106,6 @@ def build_twice(folder: Path, broken: bool) -> Finding:
         len(wheels),
         len(sums) == 1 and len(parts[0]) > 200,
         f"{len(sums)} different of {len(wheels)} wheels of {len(parts[0])} files and"
-        f" {wheels[0].stat().st_size / 2**20:.1f} MiB; their contents"
+        f" {wheels[0].stat().st_size / 2**20:.1f} MiB; contents"
         f" {'the same' if is_same else 'differ'}",
     )
