@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .switch import Sabotage, replaced
+from .switch import Sabotage, replaced, value
 
 LEAK_BYTES = 64 * 1024
 _kept: list[bytearray] = []
@@ -80,6 +80,12 @@ def _asks_a_host(read: Any) -> Any:
 
 
 TORTURE = {
+    "trace-for-memory": Sabotage(
+        "W",
+        "an error for want of memory is shown as it comes",
+        {"hilum.cli.main": value("_NO_MEMORY", ())},
+        (),
+    ),
     "asks-a-host": Sabotage(
         "V",
         "reading a film asks a host first",

@@ -8,8 +8,11 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import ssl
+import subprocess
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +23,13 @@ from tests.deploy import confined
 from tests.deploy.confined import DATA, USER, Confinement
 from tests.deploy.conftest import follow_build_stage
 from tests.deploy.test_stand_in import confine, phantom, wait_for_port
+from tests.harness.keys import first_admin_key
 from tests.harness.models import make_bundle
 from tests.harness.multipart import one_file
 from tests.harness.processes import tree, wait_until
+from tests.harness.server import LISTENING, clean_environment, command
 
+from .sabotaged import sabotaged
 from .trial import Finding, trial
 
 FILMS, SWITCHED_S, STOP_S = 20, 30.0, 30.0
@@ -33,8 +39,9 @@ CALLS = (
 )
 _LINE = re.compile(r"^\d+\s+(?P<call>\w+)\((?P<arguments>.*)\)\s+= (?P<result>\d+)(?:<(?P<path>[^>]*)>)?")
 _MAY = (str(DATA), "/tmp/", "/dev/null", "/memfd:")  # noqa: S108 - the tmpfs of the container
-_LIMITS_MIB = (400, 500, 600, 700, 800, 1000, 1200, 1600, 2400)
-_MARGIN = 0.06
+_LIMITS_MIB = (300, 500, 700, 850, 1000, 1200, 1500, 4000)
+_GOOD_ENDS = {"serves", "says that it is not ready", "ends with one line"}
+START_S = 60.0
 REGISTRY = "registry"
 
 
@@ -189,3 +196,65 @@ def _written_elsewhere(trace: str) -> tuple[list[str], int]:
         paths = [found["path"]] if found["path"] else re.findall(r'"([^"]*)"', arguments)
         elsewhere += [path for path in paths if not path.startswith(_MAY)]
     return elsewhere, count
+
+
+@trial(
+    "W2",
+    f"the service started with {len(_LIMITS_MIB)} limits of its address space, from {_LIMITS_MIB[0]} MiB, in which not"
+    f" even its libraries fit, to {_LIMITS_MIB[-1]} MiB",
+    target="each time either it serves, or says that it is not ready, or ends by itself with a code above 0 and one line"
+    " that names the memory; no trace, no signal, within 60 s; the largest limit serves",
+    sabotage="an error for want of memory is shown as it comes",
+)
+def too_little_memory(folder: Path, broken: bool) -> Finding:
+    """Start under each limit and see how it ends."""
+    seen: Counter[str] = Counter()
+    wrong: list[str] = []
+    for limit in _LIMITS_MIB if not broken else _LIMITS_MIB[:4]:
+        found = _start_within(folder / str(limit), limit, "trace-for-memory" if broken else None)
+        seen[found] += 1
+        if found not in _GOOD_ENDS:
+            wrong.append(f"{limit} MiB: {found}")
+    serves = broken or found == "serves"
+    told = ", ".join(f"{count} {name}" for name, count in seen.items())
+    return Finding(
+        seen.total(),
+        not wrong and serves and seen["ends with one line"] > 0,
+        f"{told}{'; ' + wrong[0] if wrong else ''}; the largest limit {'serves' if found == 'serves' else 'does not serve'}",
+    )
+
+
+def _start_within(folder: Path, limit_mib: int, sabotage: str | None) -> str:
+    """Start the service with so much address space; return how it ended, or what it answers."""
+    folder.mkdir()
+    first_admin_key(folder / "data")
+    size = limit_mib << 20
+    said = folder / "stderr"
+    with sabotaged(sabotage), said.open("wb") as errors:
+        process = subprocess.Popen(
+            command("serve", "--host", "127.0.0.1", "--port", "0", "--data", str(folder / "data")),
+            env=clean_environment({"HILUM_WORKERS": "1"}), stdout=subprocess.DEVNULL, stderr=errors,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),  # noqa: PLW1509
+        )  # fmt: skip
+    try:
+        ended = wait_until(lambda: process.poll() is not None or LISTENING.search(said.read_bytes()) is not None,
+                           timeout_s=START_S)  # fmt: skip
+        if not ended:
+            return f"nothing within {START_S:.0f} s"
+        if process.poll() is None:
+            port = int(LISTENING.search(said.read_bytes())[3])  # type: ignore[index]
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/health/ready")
+            status = connection.getresponse().status
+            connection.close()
+            return {200: "serves", 503: "says that it is not ready"}.get(status, f"answers {status}")
+        text = said.read_text()
+        if process.returncode <= 0 or "Traceback" in text:
+            last = text.strip().splitlines()[-1:] or [""]
+            return f"ends with {process.returncode}: {last[0][:80]}"
+        return "ends with one line" if "memory" in text.strip().splitlines()[-1] else f"says {text[-80:]!r}"
+    finally:
+        for pid in reversed(tree(process.pid)):
+            if process.poll() is None:
+                os.kill(pid, 9)
+        process.wait(STOP_S)

@@ -122,6 +122,8 @@ def scan_sources(folder: Path, broken: bool) -> Finding:
         path = copy / "src" / "hilum" / "config" / "load.py"
         path.write_text(path.read_text() + _BAD_SCANNED)
     said = run(tools / "bandit", "-q", "-r", "src", "-f", "json", cwd=copy)
+    if not said.stdout:
+        raise RuntimeError(f"bandit: {said.stderr[-300:]}")
     found = json.loads(said.stdout)
     if found["errors"]:
         raise RuntimeError(f"bandit: {found['errors'][0]}")
@@ -138,6 +140,8 @@ def scan_sources(folder: Path, broken: bool) -> Finding:
         ".",
     )
     scanned = run(*words, cwd=copy)
+    if scanned.returncode:
+        raise RuntimeError(f"detect-secrets: {scanned.stderr[-300:]}")
     results = json.loads(scanned.stdout)["results"]
     known = {(name, one["hashed_secret"]) for name, several in baseline["results"].items() for one in several}
     seen = {(name, one["hashed_secret"]) for name, several in results.items() for one in several}
