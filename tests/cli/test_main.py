@@ -56,6 +56,13 @@ def test_wrong_usage_ends_with_two(hilum: Hilum, arguments: tuple[str, ...]):
         (CheckpointError("no"), 1, "hilum: no"),
         (RunFolderBusy("no"), 1, "hilum: no"),
         (HilumError("no"), 1, "hilum: no"),
+        (MemoryError(), 1, "hilum: there is too little memory"),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            1,
+            "hilum: there is too little memory",
+        ),
+        (RuntimeError("can't start new thread"), 1, "hilum: there is too little memory"),
         (OSError(28, "No space left on device", "/x"), 1, "hilum: /x: No space left on device"),
         (KeyboardInterrupt(), 130, "hilum: interrupted; finished work is kept"),
     ],

@@ -200,10 +200,10 @@ def _written_elsewhere(trace: str) -> tuple[list[str], int]:
 
 @trial(
     "W2",
-    f"the service started with {len(_LIMITS_MIB)} limits of its address space, from {_LIMITS_MIB[0]} MiB, in which not"
-    f" even its libraries fit, to {_LIMITS_MIB[-1]} MiB",
-    target="each time either it serves, or says that it is not ready, or ends by itself with a code above 0 and one line"
-    " that names the memory; no trace, no signal, within 60 s; the largest limit serves",
+    f"the service started with {len(_LIMITS_MIB)} limits of its address space, from {_LIMITS_MIB[0]} MiB, in"
+    f" which not even its libraries fit, to {_LIMITS_MIB[-1]} MiB",
+    target="each time either it serves, or says that it is not ready, or ends by itself with a code above 0"
+    " and one line that names the memory; no trace, no signal, within 60 s; the largest limit serves",
     sabotage="an error for want of memory is shown as it comes",
 )
 def too_little_memory(folder: Path, broken: bool) -> Finding:
@@ -220,7 +220,7 @@ def too_little_memory(folder: Path, broken: bool) -> Finding:
     return Finding(
         seen.total(),
         not wrong and serves and seen["ends with one line"] > 0,
-        f"{told}{'; ' + wrong[0] if wrong else ''}; the largest limit {'serves' if found == 'serves' else 'does not serve'}",
+        f"{told}{'; ' + wrong[0] if wrong else ''}; under the largest limit it {found}",
     )
 
 
@@ -237,9 +237,9 @@ def _start_within(folder: Path, limit_mib: int, sabotage: str | None) -> str:
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),  # noqa: PLW1509
         )  # fmt: skip
     try:
-        ended = wait_until(lambda: process.poll() is not None or LISTENING.search(said.read_bytes()) is not None,
-                           timeout_s=START_S)  # fmt: skip
-        if not ended:
+        if not wait_until(
+            lambda: process.poll() is not None or bool(LISTENING.search(said.read_bytes())), timeout_s=START_S
+        ):
             return f"nothing within {START_S:.0f} s"
         if process.poll() is None:
             port = int(LISTENING.search(said.read_bytes())[3])  # type: ignore[index]

@@ -37,8 +37,8 @@ _EXIT_CODES: tuple[tuple[type[HilumError], int], ...] = (
 _NO_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
 """What the dynamic linker and threads say where they do not fit into the memory that there is."""
 _TOO_LITTLE_MEMORY = (
-    "hilum: there is too little memory for it. Raise the limit of this process (ulimit -v, the container's), or"
-    " free some."
+    "hilum: there is too little memory for it. Raise the limit of this process (ulimit -v, the container's),"
+    " or free some."
 )
 
 app = typer.Typer(
