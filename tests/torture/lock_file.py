@@ -178,7 +178,9 @@ def bill_of_materials(folder: Path, broken: bool) -> Finding:
 def _list(programs: Path) -> dict[str, str]:
     from packaging.utils import canonicalize_name
 
-    said = run_pip(programs, "list", "--format=json").stdout
+    said = run(
+        programs / "python", "-m", "pip", "list", "--format=json", "--disable-pip-version-check"
+    ).stdout
     return {canonicalize_name(one["name"]): one["version"] for one in json.loads(said)}
 
 
