@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .switch import Sabotage, replaced, value
+from .switch import Sabotage, nothing, replaced
 
 LEAK_BYTES = 64 * 1024
 _kept: list[bytearray] = []
@@ -80,10 +80,10 @@ def _asks_a_host(read: Any) -> Any:
 
 
 TORTURE = {
-    "trace-for-memory": Sabotage(
+    "any-memory": Sabotage(
         "W",
-        "an error for want of memory is shown as it comes",
-        {"hilum.cli.main": value("_NO_MEMORY", ())},
+        "the service starts within any limit of its address space",
+        {"hilum.serving.memory": nothing("check_address_space")},
         (),
     ),
     "asks-a-host": Sabotage(

@@ -26,7 +26,8 @@ SCANNERS = ("bandit==1.9.4", "detect-secrets==1.5.0")
 _BAD_LINE = "\n\ndef _planted(text: str) -> object:\n    return eval(text)\n"
 _BAD_SCANNED = (
     "\n\ndef _planted(text: str) -> None:\n    import subprocess\n\n    subprocess.run(text, shell=True)\n"
-    f"\n\n_PASSWORD = '{''.join(('kq7Zr2LmX', 'v9TfB4wYc'))}'\n_KEY = 'AKIA{''.join(('QX7RTZ5L', 'MNB2KVWD'))}'\n"
+    f"\n\n_PASSWORD = '{''.join(('kq7Zr2LmX', 'v9TfB4wYc'))}'\n"
+    f"_KEY = 'AKIA{''.join(('QX7RTZ5L', 'MNB2KVWD'))}'\n"
 )
 
 
