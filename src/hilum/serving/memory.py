@@ -1,7 +1,7 @@
 """Refuse to start within a limit of the address space in which native libraries would end the process.
 
-Imports nothing heavy, for it is asked before anything is loaded. Knows nothing of the memory of a container: the
-kernel ends a process that takes more than that, and nobody is asked.
+Imports nothing heavy, for it is asked before anything is loaded. Knows nothing of the memory of a container:
+the kernel ends a process that takes more than that, and nobody is asked.
 """
 
 import resource
