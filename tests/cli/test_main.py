@@ -47,6 +47,12 @@ def test_wrong_usage_ends_with_two(hilum: Hilum, arguments: tuple[str, ...]):
     assert "Traceback" not in answer.err
 
 
+TOO_LITTLE_MEMORY = (
+    "hilum: there is too little memory for it. Raise the limit of this process (ulimit -v, the container's),"
+    " or free some."
+)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -56,6 +62,9 @@ def test_wrong_usage_ends_with_two(hilum: Hilum, arguments: tuple[str, ...]):
         (CheckpointError("no"), 1, "hilum: no"),
         (RunFolderBusy("no"), 1, "hilum: no"),
         (HilumError("no"), 1, "hilum: no"),
+        (MemoryError(), 1, TOO_LITTLE_MEMORY),
+        (ImportError("x.so: failed to map segment from shared object"), 1, TOO_LITTLE_MEMORY),
+        (RuntimeError("can't start new thread"), 1, TOO_LITTLE_MEMORY),
         (OSError(28, "No space left on device", "/x"), 1, "hilum: /x: No space left on device"),
         (KeyboardInterrupt(), 130, "hilum: interrupted; finished work is kept"),
     ],
@@ -72,12 +81,15 @@ def test_errors_become_one_line_and_a_code(
     assert answer.out == ""
 
 
-def test_our_own_mistakes_keep_their_trace(hilum: Hilum, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("mistake", [ZeroDivisionError, ImportError, RuntimeError])
+def test_our_own_mistakes_keep_their_trace(
+    hilum: Hilum, monkeypatch: pytest.MonkeyPatch, mistake: type[Exception]
+):
     def fail(*arguments: object, **keywords: object) -> None:
-        raise ZeroDivisionError
+        raise mistake
 
     monkeypatch.setattr("hilum.config.load.load_config", fail)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(mistake):
         hilum("train", "--data", "x")
 
 

@@ -74,8 +74,9 @@ def test_what_is_installed_has_no_torch_and_keeps_to_the_constraints():
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     wanted = " ".join(requirement for extra in extras for requirement in known[extra])
     assert "torch" not in wanted
-    install = next(one.rest for one in all_of(BUILD, "RUN") if "pip install" in one.rest)
-    assert "--constraint requirements.txt" in install
+    locked, ours = [one.rest for one in all_of(BUILD, "RUN") if "pip install" in one.rest]
+    assert "--require-hashes --only-binary :all: --requirement deploy/requirements.lock" in locked
+    assert "--constraint requirements.txt" in ours
 
 
 def test_every_file_that_is_copied_enters_the_build():

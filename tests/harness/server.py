@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import psutil
 
+from .loop_lag import LOOP_LAG
 from .multipart import many_files, one_file
 from .processes import tree, tree_pss_bytes
 
@@ -80,7 +81,7 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HILUM_")}
     sabotage = {key: value for key, value in os.environ.items() if key.startswith("HILUM_SABOTAGE")}
     fixed = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": SOURCES}
-    if sabotage or VARIANT in extra:
+    if sabotage or {VARIANT, LOOP_LAG} & set(extra):
         fixed["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{SOURCES}"
     return kept | sabotage | fixed | dict(extra)
 

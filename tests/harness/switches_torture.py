@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from .switch import Sabotage, replaced
+from .switch import Sabotage, nothing, replaced
 
 LEAK_BYTES = 64 * 1024
 STEADY_SCORES = 40
@@ -68,7 +68,42 @@ def _sums_to_more(scale: Any) -> Any:
     return lambda logits, temperature: scale(logits, temperature) * 1.001
 
 
+def _in_the_loop(_: Any) -> Any:
+    async def with_films(self: Any, receive: Any, work: Any) -> Any:  # noqa: ARG001 - the service's signature
+        return work()
+
+    return with_films
+
+
+def _asks_a_host(read: Any) -> Any:
+    def asking(data: Any, **options: Any) -> Any:
+        import socket
+
+        socket.create_connection(("192.0.2.1", 80), timeout=1).close()  # RFC 5737: nobody's
+        return read(data, **options)
+
+    return asking
+
+
 TORTURE = {
+    "any-memory": Sabotage(
+        "W",
+        "the service starts within any limit of its address space",
+        {"hilum.serving.memory": nothing("check_address_space")},
+        (),
+    ),
+    "asks-a-host": Sabotage(
+        "V",
+        "reading a film asks a host first",
+        {"hilum.imaging.intake": replaced("read_radiograph", _asks_a_host)},
+        (),
+    ),
+    "films-in-the-loop": Sabotage(
+        "X",
+        "films are decoded and judged in the event loop",
+        {"hilum.serving.service": replaced("Service.with_films", _in_the_loop)},
+        (),
+    ),
     "leaking-films": Sabotage(
         "S",
         f"each film leaves {LEAK_BYTES // 1024} KiB behind",

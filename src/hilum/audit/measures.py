@@ -27,7 +27,7 @@ from hilum.imaging.damage import DECODER_ERRORS
 from hilum.imaging.fingerprint import perceptual_hash, thumbnail
 from hilum.imaging.intake import read_radiograph
 from hilum.imaging.quiet import decoder_warnings_ignored
-from hilum.imaging.raster import PHOTOMETRIC_OF_MODE
+from hilum.imaging.raster import PHOTOMETRIC_OF_MODE, RASTER_FORMATS
 
 _COLOUR_SIDE_PX = 64
 _COLOUR_MODES = frozenset({"RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr"})
@@ -122,7 +122,7 @@ def colour_share(data: bytes) -> float:
     """
     with decoder_warnings_ignored():
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
                 if image.mode not in _COLOUR_MODES or image.mode not in PHOTOMETRIC_OF_MODE:
                     return 0.0
                 image.draft("RGB", (_COLOUR_SIDE_PX, _COLOUR_SIDE_PX))  # a JPEG is decoded at 1/8

@@ -34,6 +34,12 @@ _EXIT_CODES: tuple[tuple[type[HilumError], int], ...] = (
     (ConfigError, EXIT_USAGE),
     (HilumError, EXIT_REFUSED),
 )
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
+"""What the dynamic linker and threads say where they do not fit into the memory that there is."""
+_TOO_LITTLE_MEMORY = (
+    "hilum: there is too little memory for it. Raise the limit of this process (ulimit -v, the container's),"
+    " or free some."
+)
 
 app = typer.Typer(
     name="hilum",
@@ -73,6 +79,11 @@ def main() -> None:
         if ending.code == EXIT_INTERRUPTED:
             print("hilum: interrupted; finished work is kept", file=sys.stderr)
         raise
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _NO_MEMORY):
+            raise
+        print(_TOO_LITTLE_MEMORY, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
     except OSError as error:  # a full disk, a folder without permission: the machine's doing, not ours
         print(f"hilum: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

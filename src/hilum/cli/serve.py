@@ -39,6 +39,9 @@ def serve(
     show_settings: Annotated[bool, typer.Option("--show-settings", help="Print them and end.")] = False,
 ) -> None:
     """Answer over HTTP; further settings come from the environment, prefix HILUM_."""
+    from hilum.serving.memory import check_address_space
+
+    check_address_space()  # before anything is loaded
     from hilum.serving.server import run
     from hilum.serving.settings import read_settings
 

@@ -1007,3 +1007,10 @@ MAX_BELIEVED_KEYS: Final = 4_096
 
 MAX_FILMS_OF_ONE_CALLER: Final = 8
 """Of MAX_FILMS_IN_WORK, per worker: two places are always for somebody else. Ours. RELIABILITY G."""
+
+
+# --- The service and its memory ---
+MIN_ADDRESS_SPACE_BYTES: Final = 3 * 1024**3
+"""Bytes of address space without which the service does not start. It maps 2.4 GiB while it serves the
+shipped model with two threads; under limits of about 1 GiB native libraries ended it by SIGABRT, where no
+message can be given (measured, trial W2). A limit set by `ulimit -v` counts, not the machine's memory."""

@@ -11,7 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 
 from hilum.domain.errors import UnreadableImage, UnsupportedFormat
 from hilum.domain.thresholds import MAX_INFLATED_BYTES
@@ -124,7 +124,8 @@ def frame_of(dataset: Dataset, syntax: uid.UID, facts: ImageFacts, *, name: str)
     """Check the compressed stream of the only frame.
 
     Its own header must state the size that the DICOM header states (decoders allocate what the stream says),
-    it must reach its end marker, and 8-bit DCT data must satisfy libjpeg-turbo in strict mode.
+    it must reach its end marker, and 8-bit DCT data must satisfy libjpeg-turbo in strict mode. The boxes of a
+    JP2 file around a codestream, which PS3.5 A.4.4 does not allow, are taken out of `dataset`.
 
     Returns
     -------
@@ -141,7 +142,7 @@ def frame_of(dataset: Dataset, syntax: uid.UID, facts: ImageFacts, *, name: str)
         return None
     stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
     if syntax in JPEG_2000:
-        stream = stream[max(stream.find(JPEG_2000_START), 0) :]  # some writers keep the JP2 boxes
+        stream = _without_boxes(dataset, stream)
     header = frame_header(stream)
     if header is None or (header.width, header.height) != (facts.width, facts.height):
         raise ValueError("the compressed frame has no header, or another size than the DICOM header says")
@@ -156,3 +157,16 @@ def frame_of(dataset: Dataset, syntax: uid.UID, facts: ImageFacts, *, name: str)
         )
     grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace="GRAY", strict=True)[:, :, 0]
     return grey if dataset.SamplesPerPixel == 1 else None
+
+
+def _without_boxes(dataset: Dataset, stream: bytes) -> bytes:
+    """Return the JPEG 2000 codestream of a frame, and leave nothing else for a decoder to read.
+
+    OpenJPEG would read the boxes of a JP2 file and could find another stream in them than the one that was
+    checked; its reader of boxes also has the faults (CVE-2025-54874, see security/floors.toml).
+    """
+    start = stream.find(JPEG_2000_START)
+    if start > 0:
+        stream = stream[start:]
+        dataset.PixelData = encapsulate([stream])
+    return stream

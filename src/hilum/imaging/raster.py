@@ -20,6 +20,8 @@ from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, fit_to_bytes
 
+RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""The only decoders of Pillow that may see a file, by its names: it has forty, and each has had its holes."""
 PHOTOMETRIC_OF_MODE: Final = {
     "1": "MONOCHROME2",
     "L": "MONOCHROME2",

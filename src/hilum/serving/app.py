@@ -149,6 +149,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             service.failure = error
             _log.error("the service cannot start: %s", error)
             raise
+        except (MemoryError, ImportError, RuntimeError) as error:  # too little memory, as a rule
+            service.failure = error
+            raise
         yield
     finally:
         await anyio.to_thread.run_sync(service.close)

@@ -79,7 +79,7 @@ class Service:
         self.is_locked_down = False
         self.is_draining = False
         self.is_storage_down = False
-        self.failure: HilumError | None = None  # why it could not start
+        self.failure: Exception | None = None  # why it could not start
         self.began = time.monotonic()
         self.store = (
             ModelStore(settings.registry, public_key=settings.public_key) if settings.registry else None

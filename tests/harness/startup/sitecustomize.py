@@ -6,6 +6,10 @@ if os.environ.get("HILUM_VARIANT"):
     from tests.harness import variants
 
     variants.install(os.environ["HILUM_VARIANT"])
+if os.environ.get("HILUM_LOOP_LAG"):
+    from tests.harness import loop_lag
+
+    loop_lag.install(os.environ["HILUM_LOOP_LAG"])
 if os.environ.get("HILUM_SABOTAGE"):
     from tests.harness import sabotage
 
