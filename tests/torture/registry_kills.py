@@ -85,8 +85,8 @@ def kill_at_every_call(folder: Path, broken: bool) -> Finding:
     return Finding(
         points + asked,
         not wrong and not unanswered and points > 0 and missed <= points * MOST_MISSED,
-        f"{len(wrong)} of {points} broken ({told}){': ' + '; '.join(wrong[:3]) if wrong else ''}; {missed} ended"
-        f" before the call; under a running server {len(unanswered)} of {asked}"
+        f"{len(wrong)} of {points} broken ({told}){': ' + '; '.join(wrong[:3]) if wrong else ''};"
+        f" {missed} ended before the call; under a running server {len(unanswered)} of {asked}"
         f"{': ' + unanswered[0] if unanswered else ''}; {left} half-made releases left for the hour after"
         " which they are cleared",
     )
