@@ -1006,3 +1006,14 @@ MAX_BELIEVED_KEYS: Final = 4_096
 
 MAX_FILMS_OF_ONE_CALLER: Final = 8
 """Of MAX_FILMS_IN_WORK, per worker: two places are always for somebody else. Ours. RELIABILITY G."""
+
+# --- A store of rate limits that does not answer, and the shares of bodies ------------------------------
+
+LIMITER_STORE_TIMEOUT_S: Final = 0.08
+"""Seconds that the store of the rate limits has to answer: RELIABILITY J6 leaves 0.1 s to the whole refusal."""
+
+MAX_UPLOADS_OF_ONE_CALLER: Final = 48
+"""Of MAX_UPLOADS, per worker: a caller whose bodies stall leaves places for the others. Ours. RELIABILITY B2."""
+
+MAX_UPLOAD_BYTES_OF_ONE_CALLER: Final = 384 * 1024 * 1024
+"""Of MAX_UPLOAD_BYTES, per worker, by what the caller's requests declare. Ours."""
