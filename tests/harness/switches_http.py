@@ -101,6 +101,12 @@ HTTP = {
         {"hilum.serving.admission": _keeps_places},
         (f"{SURFACE}::test_clients_that_leave_hold_no_place_and_cost_no_work",),
     ),
+    "greedy-bodies": Sabotage(
+        "B",
+        "one caller's bodies may take every place",
+        {"hilum.serving.admission": nothing("Admission._holds_its_share")},
+        ("tests/serving/test_admission.py::test_a_caller_whose_bodies_stall_leaves_places_for_others",),
+    ),
     "films-of-nobody": Sabotage(
         "B",
         "a film is worked on although its client left while it waited",

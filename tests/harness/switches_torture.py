@@ -1,8 +1,9 @@
 """The product broken for the controls of tests/torture: there is no quick test that would notice these."""
 
+import operator
 from typing import Any
 
-from .switch import Sabotage, replaced
+from .switch import Sabotage, replaced, value
 
 LEAK_BYTES = 64 * 1024
 _kept: list[bytearray] = []
@@ -97,6 +98,12 @@ TORTURE = {
         "P",
         "an answer whose record cannot be written leaves all the same",
         {"hilum.serving.service": replaced("Service.record", _carries_on)},
+        (),
+    ),
+    "plain-comparison": Sabotage(
+        "I",
+        "digests are compared with ==",
+        {"hilum.journal.chain": value("is_same", operator.eq)},
         (),
     ),
 }

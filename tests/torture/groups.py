@@ -3,15 +3,20 @@
 import importlib
 
 MODULES = (
+    "access",
     "bad_bundles",
+    "certificates",
     "clock",
+    "contract",
     "fallbacks",
     "films",
     "forgetting",
     "hot_swap",
+    "http_surface",
     "incidents",
     "journal",
     "overload",
+    "rates",
     "registry",
     "registry_kills",
     "registry_rules",

@@ -1010,10 +1010,10 @@ MAX_FILMS_OF_ONE_CALLER: Final = 8
 # --- A store of rate limits that does not answer, and the shares of bodies ------------------------------
 
 LIMITER_STORE_TIMEOUT_S: Final = 0.08
-"""Seconds that the store of the rate limits has to answer: RELIABILITY J6 leaves 0.1 s to the whole refusal."""
+"""Seconds for an answer of the store of the rate limits. RELIABILITY J6: 0.1 s for the whole refusal."""
 
 MAX_UPLOADS_OF_ONE_CALLER: Final = 48
-"""Of MAX_UPLOADS, per worker: a caller whose bodies stall leaves places for the others. Ours. RELIABILITY B2."""
+"""Of MAX_UPLOADS, per worker: a caller whose bodies stall leaves places for others. Ours. RELIABILITY B2."""
 
 MAX_UPLOAD_BYTES_OF_ONE_CALLER: Final = 384 * 1024 * 1024
 """Of MAX_UPLOAD_BYTES, per worker, by what the caller's requests declare. Ours."""
