@@ -79,6 +79,12 @@ HTTP = {
         {"hilum.serving.front_door": nothing("check_headers")},
         (f"{SURFACE}::test_a_malformed_request_gets_one_refusal_or_none",),
     ),
+    "second-answers": Sabotage(
+        "B",
+        "a body that breaks behind its refusal gets another one",
+        {"hilum.serving.http_protocol": nothing("LimitedProtocol._has_answered")},
+        (f"{SERVER}::test_a_body_that_breaks_behind_its_refusal_gets_no_second_one",),
+    ),
     "open-cors": Sabotage(
         "B",
         "every origin may read every answer",

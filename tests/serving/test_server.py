@@ -96,6 +96,19 @@ def test_a_second_request_behind_a_refused_body_is_never_answered(server: Served
         assert parse(answer)[0] == 401
 
 
+@pytest.mark.parametrize("path", ["/predict", "/nowhere"])
+def test_a_body_that_breaks_behind_its_refusal_gets_no_second_one(server: Served, path: str):
+    """The refusal leaves before the body was read; what then turns out to be no HTTP is thrown away."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+        connection.sendall(b"ffffffffffffffffff\r\n")
+        answer += read_to_end(connection)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert parse(answer)[0] in {401, 404}
+
+
 def test_a_header_that_does_not_arrive_is_cut_off_in_time(server: Served):
     with server.connect() as header, server.connect() as silent, server.connect() as drip:
         begun = time.monotonic()

@@ -138,7 +138,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._real.close()
 
     def _answer(self, error: RequestRefused) -> None:
+        """Refuse what the application does not see; a request that has an answer gets no second one."""
         self._stop_timer()
+        if self._has_answered():
+            self._real.close()
+            return
         problem = describe(error)
         body = json.dumps(problem.to_record(str(uuid.uuid4()))).encode()
         lines = [
@@ -150,6 +154,13 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         self._real.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         self._real.close()
+
+    def _has_answered(self) -> bool:
+        """Return whether an answer to what is under way was begun, or one is not at its end."""
+        if self.is_lingering():
+            return True
+        cycle = self.cycle
+        return bool(cycle and cycle.response_started and (self._in_body or not cycle.response_complete))
 
     def _stop_timer(self) -> None:
         if self._header_timer is not None:
