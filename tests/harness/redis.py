@@ -23,7 +23,6 @@ class Redis:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
-        self._said: list[socket.socket] = []
 
     @property
     def url(self) -> str:
@@ -56,19 +55,12 @@ class Redis:
                 answer += data
         return answer.decode()
 
-    def say(self, command: str) -> None:
-        """Send a command whose answer is not waited for, on a connection that stays open until the end."""
-        self._said.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
-        self._said[-1].sendall(command.encode() + b"\r\n")
-
     def signal(self, number: int) -> None:
         """Send a signal, SIGSTOP say, to the process."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def stop(self) -> None:
-        while self._said:
-            self._said.pop().close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -78,7 +78,7 @@ def _is_shown(server: Server, certificate: str) -> bool:
     def is_shown() -> bool:
         try:
             return shown_by_each_worker(server) == wanted
-        except ssl.SSLError:
+        except OSError:
             return False
 
     return wait_until(is_shown, timeout_s=TAKEN_S)

@@ -15,16 +15,15 @@ from tests.reliability.test_contract import LEFT_OUT, ask_every_operation
 from .sabotaged import sabotaged
 from .trial import Finding, trial
 
-EXAMPLES, MOST_S = 200, 240
+EXAMPLES, MOST_S = 200, 900
 FEWEST_CASES = 5_000
 WORKERS = 2
 CASES = re.compile(r"(\d+) generated")
-FAILURES = re.compile(r"^  \S+ (\d+) failed|(\d+) unique failures|❌ ([\w ]+)$", re.MULTILINE)
 
 
 @trial(
     "B1",
-    f"schemathesis with all checks, up to {EXAMPLES} examples of each operation within {MOST_S} s; the"
+    f"schemathesis with all checks, up to {EXAMPLES} examples of each operation; the"
     " description against the table of routes",
     target=f"0 failures in at least {FEWEST_CASES:,} requests, 0 tracebacks, every route described",
     sabotage="a route raises what nobody foresaw",
@@ -37,7 +36,7 @@ def follow_the_description(folder: Path, broken: bool) -> Finding:
         server = start(folder / "data", environment=environment)
     try:
         missing = _not_described(server)
-        done = ask_every_operation(server, folder, "--max-examples", str(examples), timeout_s=MOST_S + 600)
+        done = ask_every_operation(server, folder, "--max-examples", str(examples), timeout_s=MOST_S)
         tracebacks = server.output().count(b"Traceback")
     finally:
         server.end()

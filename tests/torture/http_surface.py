@@ -28,7 +28,7 @@ from tests.reliability.test_http_surface import fault_of, films_in_work, films_l
 
 from .overload import quantile
 from .sabotaged import sabotaged
-from .stalled import GIVE_UP_S, Kind, stall
+from .stalled import GIVE_UP_S, TURN_S, Kind, stall
 from .trial import Finding, trial
 
 SEED = 21
@@ -62,7 +62,7 @@ def _serving(folder: Path, sabotage: str | None) -> Iterator[Server]:
 )
 def stall_by_hundreds(folder: Path, broken: bool) -> Finding:
     """Measure a client in quiet and beside them; all who stall in a body have one key."""
-    count, seconds, quiet_s = (STALLS, STALL_S, QUIET_S) if not broken else (20, 1.0, 2.0)
+    count, seconds, quiet_s = (STALLS, STALL_S, QUIET_S) if not broken else (20, TURN_S, 2.0)
     authority = Authority(folder)
     with sabotaged("patient-server" if broken else None):
         server = start(

@@ -80,7 +80,7 @@ def _serving(folder: Path, redis: Redis, **settings: str) -> Iterator[Server]:
 
 @trial(
     "J6",
-    f"the store of the limits stands still, is busy and is gone, {ROUNDS} times each, while {ONE_BY_ONE}"
+    f"the store of the limits stands still, is paused and is gone, {ROUNDS} times each, while {ONE_BY_ONE}"
     f" requests come one by one and {AT_ONCE} from {CLIENTS} clients at once",
     target=f"each answered 503 storage, {100 * ANSWERED_SHARE:.0f} % within {1000 * ANSWER_S:.0f} ms; 200"
     f" within {BACK_S:.0f} s of its return",
@@ -131,14 +131,9 @@ def _ask(server: Server) -> HttpAnswer:
 
 def _ways(redis: Redis) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """Name the ways in which a store does not answer: how it is taken away, and given back."""
-
-    def keep_busy() -> None:
-        redis.say('EVAL "while true do end" 0')
-        time.sleep(0.1)
-
     return {
         "still": (lambda: redis.signal(signal.SIGSTOP), lambda: redis.signal(signal.SIGCONT)),
-        "busy": (keep_busy, lambda: redis.ask("SCRIPT", "KILL")),
+        "paused": (lambda: redis.ask("CLIENT PAUSE 60000 WRITE"), lambda: redis.ask("CLIENT UNPAUSE")),
         "gone": (redis.stop, redis.start),
     }
 
