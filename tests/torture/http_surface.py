@@ -33,7 +33,7 @@ from .trial import Finding, trial
 
 SEED = 21
 STALLS, STALL_S, QUIET_S, PAUSE_S = 200, 60.0, 20.0, 0.1
-HELD_S, P95_SHARE = 5.0, 1.2
+HELD_S, P95_SHARE, OVER_S = 5.0, 1.2, 300.0
 CUTS, CLIENTS, PIPELINED, FEWEST_CASES = 3, 4, 100, 80
 POINTS, TIMES, GAUGE_S = 12, 20, 2.0
 CALLED_OFF, AT_ONCE, BUSY, HEAVY_PX = 100, 5, 5, 4_900
@@ -73,16 +73,15 @@ def stall_by_hundreds(folder: Path, broken: bool) -> Finding:
         )
     try:
         kinds = _kinds(issue(server, "clinician", label="stalled")[1])
-        _send_films(server, 2.0)
-        before = _send_films(server, quiet_s)
         with get_context("spawn").Pool(1) as pool:
+            pool.apply(abs, (0,))  # it is there before anything is timed
+            _send_films(server, 2.0)
+            before = _send_films(server, quiet_s)
             stalling = pool.apply_async(
-                stall,
-                (server.address, kinds, authority.file),
-                {"count": count, "seconds": seconds},
+                stall, (server.address, kinds, authority.file), {"count": count, "seconds": seconds}
             )
             beside = _send_films(server, seconds)
-            stalls = stalling.get(seconds + 4 * GIVE_UP_S)
+            stalls = stalling.get(OVER_S)
     finally:
         server.end()
     late = Counter(one.kind for one in stalls if one.closed_s is None)
