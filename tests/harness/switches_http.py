@@ -79,6 +79,12 @@ HTTP = {
         {"hilum.serving.front_door": nothing("check_headers")},
         (f"{SURFACE}::test_a_malformed_request_gets_one_refusal_or_none",),
     ),
+    "patient-with-the-refused": Sabotage(
+        "B",
+        "the rest of a body that was refused may take for ever",
+        {"hilum.serving.http_protocol": nothing("LimitedProtocol._rest_is_late")},
+        (f"{SERVER}::test_the_rest_of_a_refused_body_is_not_waited_for_for_ever",),
+    ),
     "second-answers": Sabotage(
         "B",
         "a body that breaks behind its refusal gets another one",

@@ -122,6 +122,22 @@ def test_a_header_that_does_not_arrive_is_cut_off_in_time(server: Served):
     assert server.get("/health")[0] == 200
 
 
+def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(tmp_path: Path):
+    """The connection would be kept for the next request; but this one goes on, a byte at a time."""
+    with Served(tmp_path, environment={"HILUM_REQUESTS_PER_MINUTE": "1"}) as server:
+        assert server.get("/whoami", "clinician")[0] == 200
+        data = request(server.keys["clinician"], FILM).replace(b"Connection: close\r\n", b"")
+        with server.connect() as connection:
+            begun = time.monotonic()
+            connection.sendall(data[:-200])
+            assert parse(connection.recv(65536))[0] == 429
+            with contextlib.suppress(OSError):
+                for byte in data[-200:-150]:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.4)
+            assert 9 < time.monotonic() - begun < 15
+
+
 def test_a_body_that_stalls_is_cut_off_in_time(server: Served):
     data = request(server.keys["clinician"], FILM)
     with server.connect() as connection:

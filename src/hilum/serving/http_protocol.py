@@ -103,12 +103,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
+        self._stop_timer()
         self._in_body = False
         self._in_header = True
         self._header_bytes = 0
         super().on_message_complete()
         if self._lingered >= 0:
             self._real.close()
+
+    def on_response_complete(self) -> None:
+        """Give the rest of a body that was refused and not read as long as a header, however it drips."""
+        super().on_response_complete()
+        if self._in_body and not self.transport.is_closing():
+            self._header_timer = self.loop.call_later(MAX_HEADER_S, self._rest_is_late)
 
     def is_receiving_body(self) -> bool:
         """Return whether a request's body is still under way."""
@@ -136,6 +143,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._answer(TooSlow())
         else:
             self._real.close()
+
+    def _rest_is_late(self) -> None:
+        self._header_timer = None
+        self._real.close()
 
     def _answer(self, error: RequestRefused) -> None:
         """Refuse what the application does not see; a request that has an answer gets no second one."""
