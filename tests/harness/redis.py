@@ -55,6 +55,11 @@ class Redis:
                 answer += data
         return answer.decode()
 
+    def signal(self, number: int) -> None:
+        """Send a signal, SIGSTOP say, to the process."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -37,8 +37,13 @@ SABOTAGES: dict[str, Sabotage] = {
 
 def install(name: str) -> None:
     """Register the patches of one switch in this process."""
-    switch = {**SABOTAGES, **SLOW, **TORTURE}[name]
-    patch_after_import({module: _marked(name, module, patch) for module, patch in switch.patches.items()})
+    patches = find(name).patches
+    patch_after_import({module: _marked(name, module, patch) for module, patch in patches.items()})
+
+
+def find(name: str) -> Sabotage:
+    """Return a switch, those of the trials among them."""
+    return {**SABOTAGES, **SLOW, **TORTURE}[name]
 
 
 def _marked(name: str, module: str, patch: Patch) -> Patch:

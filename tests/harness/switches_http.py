@@ -79,6 +79,18 @@ HTTP = {
         {"hilum.serving.front_door": nothing("check_headers")},
         (f"{SURFACE}::test_a_malformed_request_gets_one_refusal_or_none",),
     ),
+    "patient-with-the-refused": Sabotage(
+        "B",
+        "the rest of a body that was refused may take for ever",
+        {"hilum.serving.http_protocol": nothing("LimitedProtocol._rest_is_late")},
+        (f"{SERVER}::test_the_rest_of_a_refused_body_is_not_waited_for_for_ever",),
+    ),
+    "second-answers": Sabotage(
+        "B",
+        "a body that breaks behind its refusal gets another one",
+        {"hilum.serving.http_protocol": nothing("LimitedProtocol._has_answered")},
+        (f"{SERVER}::test_a_body_that_breaks_behind_its_refusal_gets_no_second_one",),
+    ),
     "open-cors": Sabotage(
         "B",
         "every origin may read every answer",
@@ -100,6 +112,12 @@ HTTP = {
         "the place of a film in work is never given back",
         {"hilum.serving.admission": _keeps_places},
         (f"{SURFACE}::test_clients_that_leave_hold_no_place_and_cost_no_work",),
+    ),
+    "greedy-bodies": Sabotage(
+        "B",
+        "one caller's bodies may take every place",
+        {"hilum.serving.admission": nothing("Admission._holds_its_share")},
+        ("tests/serving/test_admission.py::test_a_caller_whose_bodies_stall_leaves_places_for_others",),
     ),
     "films-of-nobody": Sabotage(
         "B",

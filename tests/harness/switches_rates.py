@@ -47,6 +47,15 @@ def _on_the_clock_of_redis(script: str) -> str:
     return script.replace("now = math.max(now, latest)", asked) + "-- sabotaged"
 
 
+def _far_away(acquire: Any) -> Any:
+    def after_a_while(self: Any, *arguments: Any, **options: Any) -> bool:
+        time.sleep(0.002)
+        taken: bool = acquire(self, *arguments, **options)
+        return taken
+
+    return after_a_while
+
+
 def _in_memory(module: Any) -> None:
     windows = module.MonotonicWindows
     module.RateLimits.open = classmethod(lambda cls, settings: cls(windows(), settings))
@@ -59,6 +68,14 @@ def _leftmost(_: Any) -> Any:
         return parse_address(forwarded[0].decode("latin-1").split(",")[0] if forwarded else peer)
 
     return find
+
+
+def _everyone_asks(asking: Any) -> Any:
+    def ask(self: Any) -> Any:
+        self._is_in_doubt = False
+        return asking(self)
+
+    return ask
 
 
 def _lets_pass(count: Any) -> Any:
@@ -145,6 +162,18 @@ RATES_AND_ADDRESSES = {
             )
         },
         (f"{RATES}::test_films_of_a_batch_are_counted_one_by_one",),
+    ),
+    "far-store": Sabotage(
+        "J",
+        "the store of the limits is two milliseconds away",
+        {LIMITS: replaced("RedisWindows.acquire_entry", _far_away)},
+        (f"{UNITS}::test_a_count_in_redis_costs_less_than_a_millisecond",),
+    ),
+    "everyone-waits-for-the-store": Sabotage(
+        "J",
+        "whoever asks waits for a store that hangs",
+        {LIMITS: replaced("RateLimits._asking", _everyone_asks)},
+        (f"{UNITS}::test_a_store_that_hangs_keeps_one_waiting_and_not_everyone_behind_it",),
     ),
     "limiter-fails-open": Sabotage(
         "J",

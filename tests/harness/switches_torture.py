@@ -1,9 +1,10 @@
 """The product broken for the controls of tests/torture: there is no quick test that would notice these."""
 
 import itertools
+import operator
 from typing import Any
 
-from .switch import Sabotage, nothing, replaced
+from .switch import Sabotage, nothing, replaced, value
 
 LEAK_BYTES = 64 * 1024
 STEADY_SCORES = 40
@@ -138,6 +139,12 @@ TORTURE = {
         "P",
         "an answer whose record cannot be written leaves all the same",
         {"hilum.serving.service": replaced("Service.record", _carries_on)},
+        (),
+    ),
+    "plain-comparison": Sabotage(
+        "I",
+        "digests are compared with ==",
+        {"hilum.journal.chain": value("is_same", operator.eq)},
         (),
     ),
 }

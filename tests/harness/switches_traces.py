@@ -72,6 +72,14 @@ def _labels_paths(note: Any) -> Any:
     return noted
 
 
+def _labels_strangers(note: Any) -> Any:
+    def noted(self: Any, scope: Any, exchange: Any, status: int) -> None:
+        exchange.endpoint = exchange.endpoint or scope["path"]
+        note(self, scope, exchange, status)
+
+    return noted
+
+
 def _logs_names(begin: Any) -> Any:
     def logged(self: Any) -> Any:
         logging.getLogger("hilum.serving").info("part %r", bytes(self._disposition))
@@ -126,6 +134,12 @@ TRACES = {
         "metrics and logs name the path that was asked for",
         {"hilum.serving.envelope": replaced("Envelope._note", _labels_paths)},
         (*LEFT, f"{TESTS}::test_metrics_do_not_grow_with_what_callers_invent"),
+    ),
+    "strangers-as-labels": Sabotage(
+        "L",
+        "a path that there is no route for gets a series of its own",
+        {"hilum.serving.envelope": replaced("Envelope._note", _labels_strangers)},
+        (f"{TESTS}::test_metrics_do_not_grow_with_what_callers_invent",),
     ),
     "believed-request-ids": Sabotage(
         "L",

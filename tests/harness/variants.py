@@ -19,6 +19,7 @@ def _sleep(seconds: float) -> None:
 VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
     "short-window": (THRESHOLDS, {"RATE_WINDOW_S": 6}),
     "patient-with-guesses": (THRESHOLDS, {"AUTH_FAILURES_PER_WINDOW": 1_000_000}),
+    "patient-with-store": (THRESHOLDS, {"LIMITER_STORE_TIMEOUT_S": 1.0}),
     "short-stalls": (THRESHOLDS, {"MAX_HEADER_S": 3.0, "BODY_GRACE_S": 3.0}),
     "unbounded-queue": (
         THRESHOLDS,

@@ -48,3 +48,18 @@ def test_one_caller_leaves_places_for_others():
     with admission.work(caller="greedy"):
         assert admission.films == 1
     assert admission._of == {}
+
+
+def test_a_caller_whose_bodies_stall_leaves_places_for_others():
+    admission = Admission(uploads=3, uploads_of_one=2, upload_bytes=100, upload_bytes_of_one=70)
+    with admission.upload(30, caller="stalled"):
+        with pytest.raises(Unavailable), admission.upload(41, caller="stalled"):
+            pass
+        with admission.upload(40, caller="stalled"):
+            with pytest.raises(Unavailable), admission.upload(0, caller="stalled"):
+                pass
+            with admission.upload(30, caller="prompt"):
+                assert (admission.uploads, admission.upload_bytes) == (3, 100)
+    with admission.upload(70, caller="stalled"):
+        assert admission.uploads == 1
+    assert admission._uploads_of == admission._bytes_of == {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hilum.domain.thresholds import LIMITER_STORE_TIMEOUT_S
 from hilum.serving.limits import MonotonicWindows, RateLimits, RedisWindows
 from hilum.serving.refusals import TooManyRequests, Unavailable
 from hilum.serving.settings import read_settings
@@ -332,6 +333,41 @@ def test_a_store_that_is_down_lets_nobody_pass_and_answers_at_once():
             waits.append(time.monotonic() - begun)
             assert refusal.value.code == "storage"
         assert min(waits) < 0.1
+
+
+def test_a_store_that_hangs_keeps_one_waiting_and_not_everyone_behind_it():
+    """Of those that ask while one finds out whether the store answers again, none waits for it."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        limits = RateLimits.open(read_settings(limiter_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
+        waits: list[float] = []
+
+        def ask() -> None:
+            begun = time.monotonic()
+            with pytest.raises(Unavailable):
+                limits.count_request("a")
+            waits.append(time.monotonic() - begun)
+
+        ask()
+        threads = [threading.Thread(target=ask) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert waits[0] >= LIMITER_STORE_TIMEOUT_S
+    assert sum(wait >= LIMITER_STORE_TIMEOUT_S for wait in waits[1:]) == 1
+
+
+def test_a_store_that_answers_again_is_asked_by_everyone_again(redis_url: str):
+    windows = RedisWindows(redis_url)
+    limits = RateLimits(windows, read_settings(limiter_url=redis_url))
+    acquire, windows._acquire = windows._acquire, None  # as good as one that is gone
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            limits.count_request("a")
+    windows._acquire = acquire
+    assert count(limits, "a", 150) == 100
 
 
 @pytest.mark.alone

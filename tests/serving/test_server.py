@@ -96,6 +96,19 @@ def test_a_second_request_behind_a_refused_body_is_never_answered(server: Served
         assert parse(answer)[0] == 401
 
 
+@pytest.mark.parametrize("path", ["/predict", "/nowhere"])
+def test_a_body_that_breaks_behind_its_refusal_gets_no_second_one(server: Served, path: str):
+    """The refusal leaves before the body was read; what then turns out to be no HTTP is thrown away."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+        connection.sendall(b"ffffffffffffffffff\r\n")
+        answer += read_to_end(connection)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert parse(answer)[0] in {401, 404}
+
+
 def test_a_header_that_does_not_arrive_is_cut_off_in_time(server: Served):
     with server.connect() as header, server.connect() as silent, server.connect() as drip:
         begun = time.monotonic()
@@ -107,6 +120,22 @@ def test_a_header_that_does_not_arrive_is_cut_off_in_time(server: Served):
         assert read_to_end(silent) == b""
         assert 9 < time.monotonic() - begun < 15
     assert server.get("/health")[0] == 200
+
+
+def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(tmp_path: Path):
+    """The connection would be kept for the next request; but this one goes on, a byte at a time."""
+    with Served(tmp_path, environment={"HILUM_REQUESTS_PER_MINUTE": "1"}) as server:
+        assert server.get("/whoami", "clinician")[0] == 200
+        data = request(server.keys["clinician"], FILM).replace(b"Connection: close\r\n", b"")
+        with server.connect() as connection:
+            begun = time.monotonic()
+            connection.sendall(data[:-200])
+            assert parse(connection.recv(65536))[0] == 429
+            with contextlib.suppress(OSError):
+                for byte in data[-200:-150]:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.4)
+            assert 9 < time.monotonic() - begun < 15
 
 
 def test_a_body_that_stalls_is_cut_off_in_time(server: Served):

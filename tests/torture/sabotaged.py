@@ -1,8 +1,11 @@
-"""Switch a sabotage on for the services that a control starts."""
+"""Switch a sabotage on: for the services that a control starts, or in its own process."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.harness.sabotage import find
 
 
 @contextmanager
@@ -16,3 +19,9 @@ def sabotaged(name: str | None) -> Iterator[None]:
         yield
     finally:
         del os.environ["HILUM_SABOTAGE"]
+
+
+def break_here(name: str) -> None:
+    """Break this process for good, which is that of one trial: look things up in their module afterwards."""
+    for module, patch in find(name).patches.items():
+        patch(importlib.import_module(module))

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,11 @@ _NAMED = re.compile(rb'"name":\s?"([A-Za-z0-9._-]+_v[^"]+)"')
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, workers: int = 1, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Server]:
     """Start a service, of several workers with a Redis between them; end it by its pid."""
     settings = {**GENEROUS, **(environment or {})}
@@ -30,22 +35,24 @@ def serving(
         if workers > 1:
             redis = stack.enter_context(Redis(folder / "redis"))
             settings |= {"HILUM_WORKERS": str(workers), "HILUM_LIMITER_URL": redis.url}
-        server = _start(folder / "data", arguments, settings)
+        server = _start(folder / "data", arguments, settings, tls)
         try:
             yield server
         finally:
             server.end()
 
 
-def _start(data: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Server:
+def _start(
+    data: Path, arguments: Sequence[str], settings: Mapping[str, str], tls: ssl.SSLContext | None
+) -> Server:
     """Start it; again when a busy machine let the limiter answer too late, for then nothing was tried yet."""
     for _ in range(STARTS - 1):
         try:
-            return start(data, arguments, settings)
+            return start(data, arguments, settings, tls=tls)
         except AssertionError as error:
             if b"rate limits" not in str(error).encode():
                 raise
-    return start(data, arguments, settings)
+    return start(data, arguments, settings, tls=tls)
 
 
 def film_request(server: Server, film: bytes | None = None) -> bytes:

@@ -1018,3 +1018,14 @@ message can be given (measured, trial W2). A limit set by `ulimit -v` counts, no
 HALF_MADE_RELEASE_S: Final = 3600.0
 """Seconds without a change after which the half-made release of a process that is gone is removed. Ours:
 making one takes minutes."""
+
+# --- A store of rate limits that does not answer, and the shares of bodies ------------------------------
+
+LIMITER_STORE_TIMEOUT_S: Final = 0.08
+"""Seconds for an answer of the store of the rate limits. RELIABILITY J6: 0.1 s for the whole refusal."""
+
+MAX_UPLOADS_OF_ONE_CALLER: Final = 48
+"""Of MAX_UPLOADS, per worker: a caller whose bodies stall leaves places for others. Ours. RELIABILITY B2."""
+
+MAX_UPLOAD_BYTES_OF_ONE_CALLER: Final = 384 * 1024 * 1024
+"""Of MAX_UPLOAD_BYTES, per worker, by what the caller's requests declare. Ours."""

@@ -14,7 +14,9 @@ from hilum.domain.thresholds import (
     MAX_FILMS_IN_WORK,
     MAX_FILMS_OF_ONE_CALLER,
     MAX_UPLOAD_BYTES,
+    MAX_UPLOAD_BYTES_OF_ONE_CALLER,
     MAX_UPLOADS,
+    MAX_UPLOADS_OF_ONE_CALLER,
 )
 from hilum.serving.refusals import Unavailable
 
@@ -28,16 +30,22 @@ class Admission:
         films: int = MAX_FILMS_IN_WORK,
         films_of_one: int = MAX_FILMS_OF_ONE_CALLER,
         uploads: int = MAX_UPLOADS,
+        uploads_of_one: int = MAX_UPLOADS_OF_ONE_CALLER,
         upload_bytes: int = MAX_UPLOAD_BYTES,
+        upload_bytes_of_one: int = MAX_UPLOAD_BYTES_OF_ONE_CALLER,
     ) -> None:
         self._max_films = films
         self._max_of_one = films_of_one
         self._max_uploads = uploads
+        self._max_uploads_of_one = uploads_of_one
         self._max_bytes = upload_bytes
+        self._max_bytes_of_one = upload_bytes_of_one
         self.films = 0
         self.uploads = 0
         self.upload_bytes = 0
         self._of: Counter[str] = Counter()
+        self._uploads_of: Counter[str] = Counter()
+        self._bytes_of: Counter[str] = Counter()
 
     @contextmanager
     def upload(self, size: int, *, caller: str | None = None) -> Iterator[None]:
@@ -52,15 +60,20 @@ class Admission:
             self.is_full(caller)
             or self.uploads >= self._max_uploads
             or self.upload_bytes + size > self._max_bytes
+            or self._holds_its_share(caller, size)
         ):
             raise overloaded()
         self.uploads += 1
         self.upload_bytes += size
+        _add(self._uploads_of, caller, 1)
+        _add(self._bytes_of, caller, size)
         try:
             yield
         finally:
             self.uploads -= 1
             self.upload_bytes -= size
+            _add(self._uploads_of, caller, -1)
+            _add(self._bytes_of, caller, -size)
 
     @contextmanager
     def work(self, films: int = 1, *, caller: str | None = None) -> Iterator[None]:
@@ -74,21 +87,32 @@ class Admission:
         if self.is_full(caller):
             raise overloaded()
         self.films += films
-        if caller is not None:
-            self._of[caller] += films
+        _add(self._of, caller, films)
         try:
             yield
         finally:
             self.films -= films
-            if caller is not None:
-                self._of[caller] -= films
-                if not self._of[caller]:
-                    del self._of[caller]
+            _add(self._of, caller, -films)
 
     def is_full(self, caller: str | None) -> bool:
         """Return whether there is no place left, or none for this caller."""
         is_greedy = caller is not None and self._of[caller] >= self._max_of_one
         return is_greedy or self.films >= self._max_films
+
+    def _holds_its_share(self, caller: str | None, size: int) -> bool:
+        """Return whether this caller's bodies, that may stall, leave it no place for one of `size` bytes."""
+        if caller is None:
+            return False
+        uploads, held = self._uploads_of[caller], self._bytes_of[caller]
+        return uploads >= self._max_uploads_of_one or held + size > self._max_bytes_of_one
+
+
+def _add(counts: Counter[str], caller: str | None, amount: int) -> None:
+    """Count for a caller, if there is one; who has nothing left is forgotten."""
+    if caller is not None:
+        counts[caller] += amount
+        if not counts[caller]:
+            del counts[caller]
 
 
 def overloaded() -> Unavailable:

@@ -120,12 +120,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
+        self._stop_timer()
         self._in_body = False
         self._in_header = True
         self._header_bytes = 0
         super().on_message_complete()
         if self._lingered >= 0:
             self._real.close()
+
+    def on_response_complete(self) -> None:
+        """Give the rest of a body that was refused and not read as long as a header, however it drips."""
+        super().on_response_complete()
+        if self._in_body and not self.transport.is_closing():
+            self._header_timer = self.loop.call_later(MAX_HEADER_S, self._rest_is_late)
 
     def is_receiving_body(self) -> bool:
         """Return whether a request's body is still under way."""
@@ -154,8 +161,16 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self._real.close()
 
+    def _rest_is_late(self) -> None:
+        self._header_timer = None
+        self._real.close()
+
     def _answer(self, error: RequestRefused) -> None:
+        """Refuse what the application does not see; a request that has an answer gets no second one."""
         self._stop_timer()
+        if self._has_answered():
+            self._real.close()
+            return
         problem = describe(error)
         body = json.dumps(problem.to_record(str(uuid.uuid4()))).encode()
         lines = [
@@ -167,6 +182,13 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         self._real.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         self._real.close()
+
+    def _has_answered(self) -> bool:
+        """Return whether an answer to what is under way was begun, or one is not at its end."""
+        if self.is_lingering():
+            return True
+        cycle = self.cycle
+        return bool(cycle and cycle.response_started and (self._in_body or not cycle.response_complete))
 
     def _stop_timer(self) -> None:
         if self._header_timer is not None:

@@ -2,7 +2,8 @@
 
 Knows nothing about HTTP. The windows are those of the package `limits`; what is ours is the clock, within one
 process and between workers the monotonic one, so that a wall clock that jumps changes nothing. When the store
-cannot be asked nobody passes.
+cannot be asked nobody passes; and while it does not answer one request at a time waits for it, or the few
+threads that ask would keep everybody waiting behind them.
 """
 
 import logging
@@ -11,7 +12,8 @@ import threading
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,11 @@ from limits.storage import RedisStorage, Storage
 from limits.storage.base import MovingWindowSupport
 from limits.strategies import MovingWindowRateLimiter
 
-from hilum.domain.thresholds import RATE_WINDOW_S
+from hilum.domain.thresholds import LIMITER_STORE_TIMEOUT_S, RATE_WINDOW_S
 from hilum.serving.refusals import TooManyRequests, Unavailable
 from hilum.serving.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
-_STORE_TIMEOUT_S = 0.1
 _FORGET_ABOVE_KEYS = 10_000
 
 
@@ -156,7 +157,10 @@ class RedisWindows(RedisStorage):
 
         once: Any = Retry(NoBackoff(), 0)  # a request must not wait while we try again
         super().__init__(
-            url, retry=once, socket_timeout=_STORE_TIMEOUT_S, socket_connect_timeout=_STORE_TIMEOUT_S
+            url,
+            retry=once,
+            socket_timeout=LIMITER_STORE_TIMEOUT_S,
+            socket_connect_timeout=LIMITER_STORE_TIMEOUT_S,
         )
         self._clock = clock
         self._boot = boot or _name_boot()
@@ -198,6 +202,8 @@ class RateLimits:
         self._limiter = MovingWindowRateLimiter(storage)
         self._clock = clock
         self.is_remote = isinstance(storage, RedisWindows)
+        self._is_in_doubt = False
+        self._trial = threading.Lock()  # held by the one request that asks a store in doubt
         self._requests = RateLimitItemPerSecond(settings.requests_per_minute, RATE_WINDOW_S, "requests")
         self._images = RateLimitItemPerSecond(settings.images_per_minute, RATE_WINDOW_S, "images")
         self._failures = RateLimitItemPerSecond(settings.failed_logins_per_minute, RATE_WINDOW_S, "log-ins")
@@ -237,19 +243,33 @@ class RateLimits:
         self._count(self._failures, name, 1, "Too many failed log-ins from this address.")
 
     def _count(self, item: RateLimitItemPerSecond, name: str, amount: int, detail: str | None = None) -> None:
-        try:
+        with self._asking():
             if self._limiter.hit(item, name, cost=amount):
                 return
             wait = self._wait(item, name)
-        except Exception as error:
-            raise _store_is_down(error) from None
         raise TooManyRequests(detail, retry_after_s=wait)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the store; one at a time once it did not answer, and the others are refused at once."""
+        is_trial = self._is_in_doubt
+        if is_trial and not self._trial.acquire(blocking=False):
+            raise _unavailable()
+        try:
+            yield
+            self._is_in_doubt = False
+        except Exception as error:
+            self._is_in_doubt = True
+            _log.error("the store of the rate limits does not answer (%s)", type(error).__name__)
+            raise _unavailable() from None
+        finally:
+            if is_trial:
+                self._trial.release()
 
     def _wait(self, item: RateLimitItemPerSecond, name: str) -> int:
         stats = self._limiter.get_window_stats(item, name)
         return max(1, math.ceil(stats.reset_time - self._clock()))
 
 
-def _store_is_down(error: Exception) -> Unavailable:
-    _log.error("the store of the rate limits does not answer (%s)", type(error).__name__)
+def _unavailable() -> Unavailable:
     return Unavailable("The rate limits cannot be checked.", code="storage", retry_after_s=5)
