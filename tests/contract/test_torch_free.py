@@ -51,5 +51,10 @@ def test_the_command_line_starts_without_anything_heavy():
     assert imported(heavy, "hilum.cli") == ""
 
 
+def test_a_service_reads_no_tables():
+    """It costs 60 MB of memory."""
+    assert imported(("pandas", "pyarrow"), "hilum.serving.app", "hilum.inference.engine") == ""
+
+
 def test_this_test_has_teeth():
     assert "torch" in imported(HEAVY, "hilum.model.device")

@@ -5,14 +5,17 @@ Knows nothing about networks or files: whoever ran the model hands over tables.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from hilum.domain.errors import DatasetError, EmptyDataset
 from hilum.domain.findings import CLASS_NAMES, parse_finding
 from hilum.domain.thresholds import AGE_BAND_STARTS_YEARS
+
+if TYPE_CHECKING:
+    import pandas as pd  # a service that answers films reads no tables, and saves its memory
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -47,8 +50,8 @@ class EvaluationInput:
         (the first epoch is 1), for Table 12.
     """
 
-    predictions: pd.DataFrame
-    validation: pd.DataFrame | None = None
+    predictions: "pd.DataFrame"
+    validation: "pd.DataFrame | None" = None
     fitted_on_test: bool = False
     read_film: Callable[[str], npt.NDArray[np.uint8]] | None = None
     cams: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
@@ -110,7 +113,7 @@ class ScoredFilms:
         )
 
 
-def read_scored_films(table: pd.DataFrame, *, name: str = "predictions") -> ScoredFilms:
+def read_scored_films(table: "pd.DataFrame", *, name: str = "predictions") -> ScoredFilms:
     """Check a table of predictions and return it as arrays.
 
     Raises
@@ -151,7 +154,7 @@ def read_scored_films(table: pd.DataFrame, *, name: str = "predictions") -> Scor
     )
 
 
-def check_separate(test: pd.DataFrame, validation: pd.DataFrame) -> int:
+def check_separate(test: "pd.DataFrame", validation: "pd.DataFrame") -> int:
     """Return how many patients are in both tables; refuse a film that is in both.
 
     Raises
@@ -173,7 +176,7 @@ def check_separate(test: pd.DataFrame, validation: pd.DataFrame) -> int:
     )
 
 
-def _patient_codes(table: pd.DataFrame) -> tuple[IntArray, int]:
+def _patient_codes(table: "pd.DataFrame") -> tuple[IntArray, int]:
     if "patient_id" not in table.columns:
         return np.arange(len(table), dtype=np.int64), len(table)
     known = table["patient_id"].notna().to_numpy()
@@ -186,15 +189,20 @@ def _patient_codes(table: pd.DataFrame) -> tuple[IntArray, int]:
     return codes, int((~known).sum())
 
 
-def _text_column(table: pd.DataFrame, column: str) -> npt.NDArray[np.str_]:
+def _text_column(table: "pd.DataFrame", column: str) -> npt.NDArray[np.str_]:
     if column not in table.columns:
         return np.full(len(table), "unknown")
-    return np.array(["unknown" if pd.isna(value) else str(value) for value in table[column]])
+    values = table[column]
+    return np.array(
+        ["unknown" if gone else str(value) for value, gone in zip(values, values.isna(), strict=True)]
+    )
 
 
-def _group_columns(table: pd.DataFrame) -> dict[str, npt.NDArray[np.str_]]:
+def _group_columns(table: "pd.DataFrame") -> dict[str, npt.NDArray[np.str_]]:
     groups = {column: _text_column(table, column) for column in ("sex", "view") if column in table.columns}
     if "age" in table.columns:
+        import pandas as pd
+
         years = pd.to_numeric(table["age"], errors="coerce").to_numpy(dtype=np.float64)
         groups["age_band"] = np.array([_age_band(value) for value in years])
     # A column that holds nothing known makes no subgroup.
