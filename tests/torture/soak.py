@@ -74,9 +74,18 @@ class Scales:
         pid = self._server.pid
         while not self._stop.wait(SAMPLE_S):
             at = time.monotonic() - self._began
-            left = [path for path in self._server.temporary.rglob("*") if path.is_file()]
-            weighed = tree_pss_bytes(pid), len(open_files(pid)), thread_count(pid), len(tree(pid)), len(left)
-            self.samples.append(Sample(at, *weighed))
+            try:
+                left = [path for path in self._server.temporary.rglob("*") if path.is_file()]
+                weighed = (
+                    tree_pss_bytes(pid),
+                    len(open_files(pid)),
+                    thread_count(pid),
+                    len(tree(pid)),
+                    len(left),
+                )
+                self.samples.append(Sample(at, *weighed))
+            except OSError:  # a file or process that ended while it was looked at: the next second will do
+                continue
             if at > (self.swaps + 1) * min(SWAP_S, SOAK_S / 3):
                 self.swaps += 1
                 name = self._names[self.swaps % len(self._names)]
