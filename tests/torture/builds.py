@@ -55,7 +55,7 @@ def without_network(folder: Path, broken: bool) -> Finding:
     probe = subprocess.check_output([*inside, sys.executable, "-c", _NO_NETWORK], text=True).split()
     names = ALONE if not broken else ("imaging",)
     words = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"),
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2"),
         *("--basetemp", str(folder / "tests"), *(f"tests/{name}" for name in names)),
     ]
     with sabotaged("asks-a-host" if broken else None):
