@@ -87,8 +87,8 @@ class Scales:
             except OSError:  # a file or process that ended while it was looked at: the next second will do
                 continue
             if at > (self.swaps + 1) * min(SWAP_S, SOAK_S / 3):
+                name = self._names[self.swaps % len(self._names)]  # the last of them is in use at first
                 self.swaps += 1
-                name = self._names[self.swaps % len(self._names)]
                 self._store.promote(name, by="soak", reason="swap", override="no evaluation of a stub")  # type: ignore[attr-defined]
 
 
