@@ -180,7 +180,7 @@ def _powers(pid: int) -> dict[str, int]:
 
 def _written_elsewhere(trace: str) -> tuple[list[str], int]:
     """Return what was written where it must not, and how many writing calls of the program succeeded."""
-    started = trace.find("/mnt/hilum/bin/python")
+    started = trace.find('execve("/mnt/hilum/bin/python')  # before it the mounts are made
     assert started > 0, "the program is not in the trace"
     elsewhere, count = [], 0
     for line in trace[started:].splitlines()[1:]:
