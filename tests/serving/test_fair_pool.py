@@ -50,9 +50,9 @@ def test_a_caller_with_films_at_work_waits_for_one_that_has_none():
     for future in (*long_ones, *rest, ward):
         future.result(10)
     assert done[0] == "ward"
-    assert not pool._at_work
-    assert not pool._last_turn
     pool.shutdown()
+    assert not pool._at_work
+    assert not pool._waiting
 
 
 def test_what_was_called_off_is_not_done_and_errors_reach_who_waits():
@@ -68,4 +68,23 @@ def test_what_was_called_off_is_not_done_and_errors_reach_who_waits():
     with pytest.raises(CancelledError):
         called_off.result(10)
     assert not done
+    pool.shutdown()
+
+
+def test_a_caller_that_had_a_turn_is_not_overtaken_by_newcomers():
+    pool, done = FairPool(1, name="t"), []
+    gate, begun = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        gate.wait(10)
+
+    held = pool.submit(hold, caller="ward")
+    begun.wait(10)
+    asked = ["ward", *(f"newcomer {number}" for number in range(9))]
+    futures = [pool.submit(lambda caller=caller: done.append(caller), caller=caller) for caller in asked]
+    gate.set()
+    for future in (held, *futures):
+        future.result(10)
+    assert done == asked
     pool.shutdown()

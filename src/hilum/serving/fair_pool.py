@@ -1,10 +1,9 @@
-"""Threads that work for several callers, and next for the one who has the least in work.
+"""Threads that work for several callers, and next for the one who has the least in work, in turn.
 
 A plain pool takes work in the order in which it came, so that one film of a clinician waits behind all those
 that an archive has sent at once.
 """
 
-import itertools
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
@@ -30,8 +29,6 @@ class FairPool:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._at_work: Counter[str] = Counter()
-        self._turns = itertools.count()
-        self._last_turn: dict[str, int] = {}
 
     def submit(self, work: Callable[[], Any], *, caller: str) -> "Future[Any]":
         """Run `work` in a thread when it is the caller's turn; what was not begun can be cancelled."""
@@ -53,22 +50,23 @@ class FairPool:
         finally:
             with self._lock:
                 self._at_work[caller] -= 1
-                if not self._at_work[caller] and caller not in self._waiting:
+                if not self._at_work[caller]:
                     del self._at_work[caller]
-                    self._last_turn.pop(caller, None)
 
     def _take(self) -> tuple[str, _Job]:
-        """Take from the caller with the least at work, of several from the one whose turn is longest ago."""
+        """Take from the caller with the least at work, of several from who waits longest since the last turn.
+
+        Whoever begins to wait goes behind all who wait already: nobody is overtaken for ever by newcomers.
+        """
         with self._lock:
-            caller = min(
-                self._waiting, key=lambda one: (self._at_work[one], self._last_turn.get(one, -1))
-            )  # of equals the first who came
+            caller = min(self._waiting, key=lambda one: self._at_work[one])  # of equals the first in line
             jobs = self._waiting[caller]
             job = jobs.popleft()
-            if not jobs:
+            if jobs:
+                self._waiting.move_to_end(caller)
+            else:
                 del self._waiting[caller]
             self._at_work[caller] += 1
-            self._last_turn[caller] = next(self._turns)
             return caller, job
 
 
