@@ -37,6 +37,7 @@ from hilum.inference.explanation import Explanation, explain_film
 from hilum.inference.gate import Refusal, make_gate
 from hilum.inference.graphs import GraphNetwork, Precision, ServedGraph, read_graph
 from hilum.inference.runtime import GraphScores, RuntimeName
+from hilum.inference.turns import Turns
 
 _ID_DIGITS = 12
 
@@ -111,7 +112,7 @@ class Engine:
         self._gate = make_gate(model.facts, model.site)
         self._pool = DecodePool(side_px=network.side_px, workers=workers, formats=settings.formats)
         self._beside = ThreadPoolExecutor(workers, thread_name_prefix="lungs")
-        self._turns = threading.BoundedSemaphore(workers)
+        self._turns = Turns(workers)
         self._admission = threading.Lock()
         self._admitted = 0
         self._capacity = workers * (1 + settings.waiting)
@@ -209,7 +210,7 @@ class Engine:
                 raise EngineOverloaded(self.waiting, max(1, round(wait)))
             self._admitted += 1
         try:
-            with self._turns:
+            with self._turns.take():
                 yield
         finally:
             with self._admission:
