@@ -68,11 +68,7 @@ async def _run(
     timeout_s: float,
     on_answer: Callable[[Outcome], None] | None,
 ) -> list[Outcome]:
-    start = time.monotonic()
-
-    async def one(index: int, request: bytes) -> Outcome:
-        due = start + index / rate_per_s
-        await asyncio.sleep(due - time.monotonic())
+    async def one(index: int, due: float, request: bytes) -> Outcome:
         sent = time.monotonic()
         answer, failure = None, ""
         try:
@@ -85,7 +81,17 @@ async def _run(
             on_answer(outcome)
         return outcome
 
-    return list(await asyncio.gather(*(one(index, request) for index, request in enumerate(requests))))
+    start = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for index, request in enumerate(
+            requests
+        ):  # one by one: to make all first would be a burst at the start
+            due = start + index / rate_per_s
+            if (wait := due - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            tasks.append(group.create_task(one(index, due, request)))
+    return [task.result() for task in tasks]
 
 
 def open_load(
