@@ -70,7 +70,7 @@ def _sums_to_more(scale: Any) -> Any:
 
 
 def _in_the_loop(_: Any) -> Any:
-    async def with_films(self: Any, receive: Any, work: Any) -> Any:  # noqa: ARG001 - the service's signature
+    async def with_films(self: Any, receive: Any, work: Any, *, caller: str) -> Any:  # noqa: ARG001 - the service's signature
         return work()
 
     return with_films

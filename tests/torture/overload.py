@@ -262,6 +262,7 @@ def many_keys(server: Server, count: int) -> list[str]:
     " back in 5 s",
     sabotage="any number of films may wait",
     alone=True,
+    control_misses="gauge at 4x",
 )
 def too_many_films(folder: Path, broken: bool) -> Finding:
     """Measure the capacity, pour twice and ten times of it."""
@@ -278,7 +279,7 @@ def too_many_films(folder: Path, broken: bool) -> Finding:
             told.append(f"{times}x: {load}, calm again after {back:.1f} s")
             count += len(load.outcomes)
     words = "; ".join(told) + (f"; MISSED: {', '.join(missed)}" if missed else "")
-    return Finding(count, not missed, words)
+    return Finding(count, not missed, words, missed=tuple(missed))
 
 
 @trial(

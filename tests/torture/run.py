@@ -63,7 +63,7 @@ def judge(trial: Trial, commit: str) -> dict[str, Any]:
         "seconds_with_control": round(in_all, 1),
         "alone": trial.alone,
         "sabotage": trial.sabotage,
-        "noticed": not control.passed and not control.broke,
+        "noticed": trial.is_noticed(control),
         "control": control.figure,
         "commit": commit,
     }

@@ -24,12 +24,15 @@ class Finding:
         What was measured, in words.
     broke
         The trial itself did not get to its end (a server that does not start, say), which proves nothing.
+    missed
+        Names of the targets missed, where a trial has several.
     """
 
     count: int
     passed: bool
     figure: str
     broke: bool = False
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Trial:
         (folder, broken) to a finding.
     alone
         Nothing else may run beside it, for it watches times.
+    control_misses
+        The target that the control must miss, where it could fail for another reason than its own.
     """
 
     name: str
@@ -54,6 +59,12 @@ class Trial:
     sabotage: str
     run: Callable[[Path, bool], Finding]
     alone: bool
+    control_misses: str = ""
+
+    def is_noticed(self, control: Finding) -> bool:
+        """Return whether the control failed, and of what it breaks."""
+        is_its_own = not self.control_misses or self.control_misses in control.missed
+        return not control.passed and not control.broke and is_its_own
 
     @property
     def group(self) -> str:
@@ -65,13 +76,13 @@ TRIALS: dict[str, Trial] = {}
 
 
 def trial(
-    name: str, what: str, *, target: str, sabotage: str, alone: bool = False
+    name: str, what: str, *, target: str, sabotage: str, alone: bool = False, control_misses: str = ""
 ) -> Callable[[Callable[[Path, bool], Finding]], Callable[[Path, bool], Finding]]:
     """Enter a function into TRIALS."""
 
     def enter(run: Callable[[Path, bool], Finding]) -> Callable[[Path, bool], Finding]:
         assert name not in TRIALS, name
-        TRIALS[name] = Trial(name, what, target, sabotage, run, alone)
+        TRIALS[name] = Trial(name, what, target, sabotage, run, alone, control_misses)
         return run
 
     return enter

@@ -34,6 +34,7 @@ SEED = 9
     f" {RESPAWNED_S:.0f} s; every answer in the journal once, the journal verifies",
     sabotage="an answer leaves before its record is written",
     alone=True,
+    control_misses="records",
 )
 def kill_workers(folder: Path, broken: bool) -> Finding:
     """Kill, and note how many requests were under way."""
@@ -80,19 +81,20 @@ def kill_workers(folder: Path, broken: bool) -> Finding:
     found = [one["request_id"] for one in records]
     lost = len(set(acknowledged) - set(found))
     twice = len(found) - len(set(found)) + len(records) - len({one["seq"] for one in records})
+    met = {
+        "requests": len(load.failed) <= under_way,
+        "records": lost == twice == 0 and is_whole and checked,
+        "replaced": replaced == kills > 0 and slowest <= RESPAWNED_S,
+    }
     return Finding(
         kills,
-        len(load.failed) <= under_way
-        and lost == twice == 0
-        and replaced == kills > 0
-        and slowest <= RESPAWNED_S
-        and is_whole
-        and checked,
+        all(met.values()),
         f"{len(load.failed)} of {len(load.outcomes)} requests failed ({tell(load.failed)}),"
         f" {under_way} were in"
         f" flight at {kills} kills; {replaced} replaced, the slowest after {slowest:.1f} s; {lost} of"
         f" {len(acknowledged)} answers not in the journal, {twice} twice, journal"
         f" {'whole' if is_whole and checked else 'BROKEN'}; {capacity:.0f} films a second at full load",
+        missed=tuple(name for name, is_met in met.items() if not is_met),
     )
 
 
