@@ -5,6 +5,7 @@ it, for a parser that sees a request in pieces may read it otherwise.
 """
 
 import itertools
+import os
 import random
 import time
 from collections import Counter
@@ -36,8 +37,9 @@ STALLS, STALL_S, QUIET_S, PAUSE_S = 200, 60.0, 20.0, 0.1
 HELD_S, P95_SHARE, OVER_S = 5.0, 1.2, 300.0
 CUTS, CLIENTS, PIPELINED, FEWEST_CASES = 3, 4, 100, 80
 POINTS, TIMES, GAUGE_S = 12, 20, 2.0
-CALLED_OFF, AT_ONCE, BUSY, HEAVY_PX = 100, 5, 5, 4_900
-ARRIVED_S = 0.2
+CALLED_OFF, AT_ONCE, HEAVY_PX = 100, 5, 4_900
+BUSY = (os.cpu_count() or 1) + 1  # as many as there are threads
+ARRIVED_S = 0.1  # all have left before the first large film is done, after 0.3 s
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
@@ -179,6 +181,7 @@ def _cut(data: bytes, dice: random.Random) -> list[bytes]:
     target=f"0 films in work {GAUGE_S:.0f} s later; a film that was not sent whole is not looked at; of"
     f" {CALLED_OFF} called off at most 1",
     sabotage="a film is worked on although its client left while it waited",
+    alone=True,
 )
 def leave(folder: Path, broken: bool) -> Finding:
     """Leave while sending, right after, and while waiting."""
