@@ -129,6 +129,7 @@ def _requests(server: Server) -> dict[str, tuple[bytes, frozenset[int]]]:
     " files, threads, processes and temporary files +-2; p95 of the last tenth <= 1.1 x the first; 0 errors",
     sabotage=f"each film leaves 64 KiB behind ({BROKEN_S:.0f} s)",
     alone=True,
+    control_misses="slope",
 )
 def soak(folder: Path, broken: bool) -> Finding:
     """Load, swap, weigh."""
@@ -194,4 +195,5 @@ def _judge(
         f" per {PER_REQUESTS:,} requests, {growth / 2**20:+.1f} MiB in all; drift {drift}; p95"
         f" {first_p95 * 1000:.0f} then {last_p95 * 1000:.0f} ms; errors {dict(wrong) or 'none'}"
         + (f"; MISSED: {', '.join(names)}" if names else ""),
+        missed=tuple(names),
     )
