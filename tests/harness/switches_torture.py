@@ -105,6 +105,12 @@ TORTURE = {
         {"hilum.serving.service": replaced("Service.with_films", _in_the_loop)},
         (),
     ),
+    "silent-workers": Sabotage(
+        "R",
+        "nobody asks a worker whether it still answers",
+        {"hilum.serving.server": replaced("_Worker.ping", lambda _: lambda *_arguments, **_options: True)},
+        (),
+    ),
     "leaking-films": Sabotage(
         "S",
         f"each film leaves {LEAK_BYTES // 1024} KiB behind",

@@ -20,7 +20,8 @@ from .trial import Finding, trial
 WORKERS, LOAD_S, EVERY_S = 2, 60.0, 6.0
 LOAD_SHARE = 1 / 3
 RESPAWNED_S, EXIT_S, ORPHANS_S = 10.0, 30.0, 5.0
-STOPS, PARENT_KILLS = 10, 5
+STOPS, PARENT_KILLS, STANDSTILLS = 10, 5, 6
+STANDSTILL_S, STANDSTILL_SHARE = 5.0, 1 / 5
 CLIENTS, SENT_S = 8, 0.015  # a request that began so long before the signal had been sent in full
 SEED = 9
 
@@ -215,4 +216,48 @@ def kill_parents(folder: Path, broken: bool) -> Finding:
         kills,
         left == 0 and slowest <= ORPHANS_S and processes >= kills * WORKERS,
         f"{left} of {processes} children alive after {ORPHANS_S:.0f} s, the last ended after {slowest:.1f} s",
+    )
+
+
+@trial(
+    "R3",
+    f"SIGSTOP of one of {WORKERS} workers, {STANDSTILLS} times, at a fifth of the load that the service can"
+    " take",
+    target=f"no more requests fail than the worker had, each within {STANDSTILL_S:.0f} s; another worker in"
+    f" its place within {RESPAWNED_S:.0f} s; the journal verifies",
+    sabotage="nobody asks a worker whether it still answers",
+    alone=True,
+)
+def let_workers_stand(folder: Path, broken: bool) -> Finding:
+    """Stop a worker where it stands, and see who notices."""
+    dice = random.Random(SEED)
+    held = replaced = 0
+    slowest = 0.0
+    times = STANDSTILLS if not broken else 1
+    with sabotaged("silent-workers" if broken else None), serving(folder, workers=WORKERS) as server:
+        rate = max(1.0, measure_capacity(server) * STANDSTILL_SHARE)
+        with Load(server, rate_per_s=rate) as load:
+            for _ in range(times):
+                time.sleep(dice.uniform(0.5, 2.0))
+                victim = dice.choice(server.workers())
+                began = time.monotonic()
+                os.kill(victim, signal.SIGSTOP)
+                held += _connections(server, victim)
+                replaced += wait_until(
+                    lambda victim=victim: len(server.workers()) == WORKERS and not is_alive(victim),
+                    timeout_s=RESPAWNED_S,
+                    every_s=0.1,
+                )
+                slowest = max(slowest, time.monotonic() - began)
+                time.sleep(STANDSTILL_S)  # the new one starts
+                if is_alive(victim):
+                    os.kill(victim, signal.SIGCONT)
+        is_whole = server.get("/audit/verify", role="auditor").json()["ok"]
+    longest = max((outcome.latency_s for outcome in load.failed), default=0.0)
+    return Finding(
+        times,
+        len(load.failed) <= held and longest <= STANDSTILL_S and replaced == times and is_whole,
+        f"{len(load.failed)} of {len(load.outcomes)} requests failed ({tell(load.failed)}), the slowest after"
+        f" {longest:.1f} s; the workers had {held}; {replaced} of {times} replaced, the slowest after"
+        f" {slowest:.1f} s; journal {'whole' if is_whole else 'BROKEN'}",
     )

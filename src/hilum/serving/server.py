@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 15
 _START_S = 60.0
 _BACKLOG = 1024
+_SILENT_S = 3  # a worker that does not say a word for so long is replaced
 _TICKS_BETWEEN_LOOKS = 10  # a tick is 0.1 s
 
 
@@ -187,6 +188,7 @@ def run(settings: ServiceSettings) -> None:
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(settings.drain_s) or 1,
+        timeout_worker_healthcheck=_SILENT_S,
         ssl_context_factory=make_tls if settings.has_tls else None,
     )
     if settings.workers > 1:
