@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from hilum.domain.findings import CLASS_NAMES
@@ -93,6 +92,8 @@ def fit_temperature(logits: FloatArray, labels: IntArray) -> Temperature:
     ----------
     Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2.
     """
+    from scipy.optimize import minimize_scalar  # here, for a service that never fits does without 25 MB
+
     if len(np.unique(labels)) < _TWO_POINTS:
         return Temperature(1.0, films=len(labels), reason="not fitted: validation has fewer than two classes")
     if np.array_equal(logits.argmax(axis=1), labels):

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from hilum.domain.findings import CLASS_NAMES
@@ -221,6 +220,8 @@ def _judge(
 
 
 def _recalibrate(scores: FloatArray, sick: BoolArray) -> Recalibration:
+    from scipy.optimize import minimize  # here, as in calibration.py
+
     signs = np.where(sick, 1.0, -1.0)
 
     def nll(temperature: float, shift: float) -> float:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from math import floor
 
 import numpy as np
-from scipy.stats import betabinom
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import CONFIDENCE_LEVEL, CONFORMAL_MISS_RATE
@@ -111,6 +110,8 @@ def _band(fitted_on: int, films: int, miss_rate: float) -> tuple[float, float]:
     rank = floor((fitted_on + 1) * miss_rate)
     if not films or not rank:
         return 1.0, 1.0
+    from scipy.stats import betabinom  # here, for a service that never measures coverage does without 75 MB
+
     missed = betabinom(films, rank, fitted_on + 1 - rank)
     tail = (1 - CONFIDENCE_LEVEL) / 2
     return 1 - float(missed.ppf(1 - tail)) / films, 1 - float(missed.ppf(tail)) / films

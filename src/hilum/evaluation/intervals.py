@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hilum.domain.thresholds import BOOTSTRAP_RESAMPLES, CONFIDENCE_LEVEL
 from hilum.evaluation.inputs import BoolArray, FloatArray, IntArray
@@ -129,7 +129,7 @@ def wilson_interval(events: float, trials: int) -> tuple[float, float]:
     (0.0, 0.019)
     """
     assert trials > 0, "a proportion needs trials"
-    z = float(norm.ppf(0.5 + CONFIDENCE_LEVEL / 2))
+    z = float(ndtri(0.5 + CONFIDENCE_LEVEL / 2))
     rate = events / trials
     centre = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * np.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from hilum.domain.thresholds import CONFIDENCE_LEVEL, MAX_MISS_RATE
 from hilum.evaluation.inputs import BoolArray, FloatArray
@@ -126,10 +126,10 @@ def feasible_miss_rate(
     if places < 0 or not len(own):
         return None
     missed = 0 if places >= len(others) else int((own <= others[places]).sum())
-    return 1.0 if missed == len(own) else float(beta.ppf(confidence, missed + 1, len(own) - missed))
+    return 1.0 if missed == len(own) else float(betaincinv(missed + 1, len(own) - missed, confidence))
 
 
 def miss_rate_bounds(films: int, *, confidence: float = CONFIDENCE_LEVEL) -> FloatArray:
     """Return the bound of the miss rate, (n,), rising, for cut-offs at the 1st to the n-th lowest film."""
     ranks = np.arange(1, films + 1)
-    return np.asarray(beta.ppf(confidence, ranks, films + 1 - ranks), dtype=np.float64)
+    return np.asarray(betaincinv(ranks, films + 1 - ranks, confidence), dtype=np.float64)

@@ -13,7 +13,6 @@ import ctypes
 import json
 import os
 import resource
-import struct
 import sys
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -28,8 +27,8 @@ from hilum.domain.thresholds import DECODE_MEMORY_BYTES, DISPLAY_SIDE_PX
 from hilum.imaging.damage import damaged_message
 from hilum.imaging.headers import sniff_format
 from hilum.imaging.intake import read_radiograph
+from hilum.inference.decoding import LENGTH
 
-LENGTH = struct.Struct("<I")
 FILM_NAME = "film"
 """How messages call the film: its file name may identify a patient and never comes here."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9

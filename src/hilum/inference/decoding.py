@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import select
+import struct
 import subprocess
 import sys
 import threading
@@ -25,7 +26,8 @@ from hilum.domain.errors import (
 )
 from hilum.domain.thresholds import DECODE_SECONDS, MAX_PIXELS
 from hilum.imaging.radiograph import ImageFacts
-from hilum.inference.decode_child import LENGTH
+
+LENGTH = struct.Struct("<I")  # before each part of what is asked and answered, to and from the child
 
 _START_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hilum.domain.thresholds import (
     LABELLED_ALPHA,
@@ -26,8 +26,8 @@ from hilum.monitoring.labelled import LabelledFilms
 from hilum.monitoring.signal import Group, Signal, judge_above, not_judged, too_few
 
 _RESAMPLES = 400
-_SLOPE_Z = float(norm.isf(LABELLED_ALPHA / 2))
-_WIDER = float(_SLOPE_Z / norm.isf(0.025))
+_SLOPE_Z = float(-ndtri(LABELLED_ALPHA / 2))
+_WIDER = float(_SLOPE_Z / -ndtri(0.025))
 
 
 def calibration_signals(labelled: LabelledFilms, *, since: str, until: str) -> Iterator[Signal]:

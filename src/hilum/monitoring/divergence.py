@@ -9,7 +9,7 @@ of films below which it is crossed by chance (Yurdakul and Naranjo, J. Risk Mode
 import math
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from hilum.domain.thresholds import DRIFT_BINS
 from hilum.evaluation.inputs import FloatArray, IntArray
@@ -48,12 +48,12 @@ def regroup(counts: IntArray, bins: IntArray) -> IntArray:
 
 def chance_index(bins: int, films: int, reference_films: int, alpha: float) -> float:
     """Return the index that films of the reference's own distribution exceed with probability `alpha`."""
-    return float(chi2.ppf(1 - alpha, bins - 1)) * (1 / films + 1 / reference_films)
+    return float(chdtri(bins - 1, alpha)) * (1 / films + 1 / reference_films)
 
 
 def films_needed(bins: int, reference_films: int, threshold: float, alpha: float) -> int | None:
     """Return how many films make chance exceed a threshold at most at a rate `alpha`; None if none do."""
     if bins < 2:  # noqa: PLR2004 - one cell cannot differ
         return None
-    room = threshold / float(chi2.ppf(1 - alpha, bins - 1)) - 1 / max(reference_films, 1)
+    room = threshold / float(chdtri(bins - 1, alpha)) - 1 / max(reference_films, 1)
     return math.ceil(1 / room) if room > 0 else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import (
@@ -261,14 +261,14 @@ def class_shift(daily: DailyCounts, reference: ReferenceProfile) -> Iterator[Sig
 
 def _films_for_shift(reference_films: int) -> int | None:
     """Return how many films make a change by chance pass the threshold less often than DRIFT_ALPHA."""
-    z = float(norm.isf(DRIFT_ALPHA / 2))
+    z = float(-ndtri(DRIFT_ALPHA / 2))
     room = (MAX_CLASS_SHIFT / (0.5 * z)) ** 2 - 1 / max(reference_films, 1)  # at a share of one half
     return math.ceil(1 / room) if room > 0 else None
 
 
 def binomial_interval(events: int, films: int, alpha: float = DRIFT_ALPHA) -> tuple[float, float]:
     """Return the Wilson interval of a share at the level that a daily look asks for."""
-    z = float(norm.isf(alpha / 2))
+    z = float(-ndtri(alpha / 2))
     rate, weight = events / films, z * z / films
     centre, half = rate + weight / 2, z * math.sqrt(rate * (1 - rate) / films + weight / (4 * films))
     return max(0.0, (centre - half) / (1 + weight)), min(1.0, (centre + half) / (1 + weight))

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import nbinom, norm
-from scipy.stats import t as student
+from scipy.special import betainc, ndtri, stdtrit
 
 from hilum.domain.thresholds import (
     MAX_LATENCY_P95_MS,
@@ -111,7 +110,7 @@ def _overdispersion(usual: list[NDArray[np.float64]]) -> float:
     """
     squared = sum(float(((days - days.mean()) ** 2).sum()) / max(float(days.mean()), 0.5) for days in usual)
     freedom = max(sum(len(days) - 1 for days in usual), 1)
-    widening = float(student.isf(VOLUME_ALPHA / 2, freedom) / norm.isf(VOLUME_ALPHA / 2)) ** 2
+    widening = float(stdtrit(freedom, VOLUME_ALPHA / 2) / ndtri(VOLUME_ALPHA / 2)) ** 2
     return max(1.0, squared / freedom) * widening
 
 
@@ -121,7 +120,8 @@ def _tail(count: int, mean: float, spread: float, days: int, *, both: bool) -> f
     variance = max(spread * mean * (1 + 1 / days), mean * 1.001)
     size = mean * mean / (variance - mean)
     chance = size / (size + mean)
-    above, below = float(nbinom.sf(count - 1, size, chance)), float(nbinom.cdf(count, size, chance))
+    above = float(betainc(count, size, 1 - chance)) if count else 1.0
+    below = float(betainc(size, count + 1, chance))
     return min(1.0, 2 * min(above, below)) if both else above
 
 

@@ -9,7 +9,7 @@ than before: `accuracy_at` tells the accuracy that the released model would have
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.domain.thresholds import (
@@ -32,7 +32,7 @@ from hilum.monitoring.signal import Group, Signal, State, judge_above, judge_bel
 from hilum.monitoring.windows import DailyCounts
 
 _NORMAL = CLASS_NAMES.index(Finding.NORMAL)
-_Z = float(norm.isf(0.005))  # of a two-sided 99 % interval
+_Z = float(-ndtri(0.005))  # of a two-sided 99 % interval
 
 
 def mean_confidence(daily: DailyCounts) -> Signal:

@@ -9,7 +9,7 @@ chi-squared. If no mixture fits, films or model changed, and no prevalence is st
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import DRIFT_ALPHA
@@ -74,7 +74,7 @@ def _fit(seen: FloatArray, shares: FloatArray, by_class: FloatArray, totals: Flo
         statistic += float((rest_seen - rest_expected) ** 2 / (rest_expected + variance[~is_used].sum()))
         cells += 1
     freedom = max(cells - len(shares), 1)
-    return float(chi2.sf(statistic, freedom))
+    return float(chdtrc(freedom, statistic))
 
 
 def _coarsen(counts: IntArray) -> IntArray:

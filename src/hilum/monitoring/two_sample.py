@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist, squareform
 
 from hilum.domain.thresholds import EMBEDDING_PERMUTATIONS
 
@@ -41,7 +40,10 @@ def compare_samples(
 ) -> TwoSampleResult:
     """Compare coordinates (N, D) with those of the reference (M, D); N and M at least 2."""
     films, others = len(new), len(reference)
-    squared = squareform(pdist(np.concatenate([new, reference]).astype(np.float64), "sqeuclidean"))
+    both = np.concatenate([new, reference]).astype(np.float64)
+    both -= both.mean(axis=0)  # or the lengths would hide the distances
+    lengths = (both**2).sum(axis=1)
+    squared = np.maximum(lengths[:, None] + lengths - 2 * both @ both.T, 0.0)
     width = np.median(squared[films:, films:][np.triu_indices(others, 1)])
     kernel = np.exp(-squared / max(float(width), 1e-12)).astype(np.float32)
     np.fill_diagonal(kernel, 0.0)
