@@ -38,6 +38,7 @@ COUNTS, COUNT_S = 10_000, 0.001
     target=f"exactly {LIMIT} pass each time (fewer by what the store was too slow for), the others are told"
     f" to wait 1 to {WINDOW_S} s",
     sabotage="each worker counts for itself",
+    alone=True,
 )
 def kill_while_counting(folder: Path, broken: bool) -> Finding:
     """Ask, kill, ask."""
