@@ -85,8 +85,8 @@ def is_sound(probabilities: Probabilities) -> bool:
 
 
 def patiently(ask: Callable[[], HttpAnswer]) -> HttpAnswer:
-    """Ask again, at once, while there is too much to do."""
-    while (answer := ask()).code == "overload" or _has_late_items(answer):
+    """Ask again, at once, while there is too much to do, or a busy machine has no time for the rate limits."""
+    while (answer := ask()).code in {"overload", "storage"} or _has_late_items(answer):
         pass
     return answer
 
