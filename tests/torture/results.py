@@ -85,7 +85,7 @@ def is_sound(probabilities: Probabilities) -> bool:
 
 
 def patiently(ask: Callable[[], HttpAnswer]) -> HttpAnswer:
-    """Ask again, at once, while there is too much to do, or a busy machine has no time for the rate limits."""
+    """Ask again, at once, while there is too much to do, or no time for the rate limits."""
     while (answer := ask()).code in {"overload", "storage"} or _has_late_items(answer):
         pass
     return answer
