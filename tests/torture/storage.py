@@ -5,7 +5,10 @@ Files of mode 000 are not tried: these trials run as root, who reads them.
 """
 
 import contextlib
+import os
+import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -37,6 +40,7 @@ APPENDS = 8
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 CALLS = {"pwrite64": 14, "fdatasync": 8, "write": 2, "fsync": 2}
 MANY = 300
+EMPTY_ROUNDS, AT_ONCE = 10, 40
 
 
 class Asked:
@@ -208,6 +212,60 @@ def _append_some(url: str, say: Callable[[str], None]) -> None:
             say(str(journal.append(make_event(number))))
         except HilumError:
             say("refused")
+
+
+@trial(
+    "P3",
+    f"a service that may open no file and take no connection, {EMPTY_ROUNDS} times: {AT_ONCE} connections at"
+    " once and films meanwhile",
+    target="each connection answered or closed within 2 s, no answer 5xx but 503 storage; the service lives and"
+    " answers again 5 s after it may; nothing acknowledged lost",
+    sabotage="it may never again",
+)
+def without_descriptors(folder: Path, broken: bool) -> Finding:
+    """Take the limit down to what is open, ask, put it up again, ask."""
+    server = start(folder / "data", environment=GENEROUS)
+    closed = answered = left_open = 0
+    try:
+        asked = Asked(server)
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        for number in range(EMPTY_ROUNDS if not broken else 1):
+            asked.ask()
+            highest = max(int(name) for name in os.listdir(f"/proc/{server.pid}/fd"))
+            free = number % 3  # none, one or two
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 1 + free, hard))
+            lines = [socket.create_connection(server.address, timeout=2) for _ in range(AT_ONCE)]
+            for line in lines:
+                with contextlib.suppress(OSError):
+                    line.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            for line in lines:
+                try:
+                    said = line.recv(64)
+                    answered, closed = answered + (b" 200 " in said), closed + (not said)
+                except TimeoutError:
+                    left_open += 1
+                except OSError:
+                    closed += 1
+            for _ in range(5):
+                asked.ask()
+            for line in lines:
+                line.close()
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft if not broken else 3, hard))
+            asked.note_recovery()
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        asked.expect(server.is_running, "it ended")
+        recorded = {record["request_id"] for record in records_of(server) if record["kind"] == "predict"}
+    finally:
+        server.end()
+    lost = len(asked.acknowledged - recorded)
+    failed = sum(count for told, count in asked.statuses.items() if told[0] == "5" and told != "503 storage")
+    return Finding(
+        answered + closed + left_open,
+        left_open == lost == failed == 0 and not asked.notes and asked.slowest_recovery_s <= RECOVERY_S,
+        f"{answered} answered, {closed} closed, {left_open} left open; films: {dict(asked.statuses)}; {lost}"
+        f" of {len(asked.acknowledged)} acknowledged lost; answers again after {asked.slowest_recovery_s:.1f} s"
+        + "".join(f"; {note}" for note in asked.notes),
+    )
 
 
 @contextmanager
