@@ -218,8 +218,8 @@ def _append_some(url: str, say: Callable[[str], None]) -> None:
     "P3",
     f"a service that may open no file and take no connection, {EMPTY_ROUNDS} times: {AT_ONCE} connections at"
     " once and films meanwhile",
-    target="each connection answered or closed within 2 s, no answer 5xx but 503 storage; the service lives and"
-    " answers again 5 s after it may; nothing acknowledged lost",
+    target="each connection answered or closed within 2 s, no answer 5xx but 503 storage; the service lives"
+    " and answers again 5 s after it may; nothing acknowledged lost",
     sabotage="it may never again",
 )
 def without_descriptors(folder: Path, broken: bool) -> Finding:
@@ -263,8 +263,8 @@ def without_descriptors(folder: Path, broken: bool) -> Finding:
         answered + closed + left_open,
         left_open == lost == failed == 0 and not asked.notes and asked.slowest_recovery_s <= RECOVERY_S,
         f"{answered} answered, {closed} closed, {left_open} left open; films: {dict(asked.statuses)}; {lost}"
-        f" of {len(asked.acknowledged)} acknowledged lost; answers again after {asked.slowest_recovery_s:.1f} s"
-        + "".join(f"; {note}" for note in asked.notes),
+        f" of {len(asked.acknowledged)} acknowledged lost; answers again after"
+        f" {asked.slowest_recovery_s:.1f} s" + "".join(f"; {note}" for note in asked.notes),
     )
 
 
