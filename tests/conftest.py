@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a clean environment and a tiny data set that trains in a second."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,12 @@ TINY_SETTINGS = (
     "scheduler.restart_epochs=2",
     "reproducibility.threads=1",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests first: those are the long ones, and one at the end leaves other cores idle."""
+    size = Counter(item.path for item in items)
+    items.sort(key=lambda item: size[item.path])
 
 
 @pytest.fixture(autouse=True)
