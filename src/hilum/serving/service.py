@@ -86,7 +86,7 @@ class Service:
         )
         self.models = ModelsInUse(self._source(), open_engine, alert=self._alert)
         self._gate = ThreadPoolExecutor(_GATE_THREADS, thread_name_prefix="gate")
-        self._films = FairPool((os.cpu_count() or 1) + 1, name="films")
+        self._films = FairPool(os.cpu_count() or 1, name="films")
         self._records = ThreadPoolExecutor(_JOURNAL_THREADS, thread_name_prefix="records")
         self._alerts = ThreadPoolExecutor(
             1, thread_name_prefix="alerts"
@@ -209,8 +209,8 @@ class Service:
     async def with_films(self, receive: Receive, work: Callable[[], _Result], *, caller: str) -> _Result:
         """Run what asks the engine in a thread; not at all when the client leaves while it waits.
 
-        There is one thread more than films that an engine works on at once, so films wait here, where they
-        can still be called off, and where those of a caller with few go before those of one with many.
+        There are as many threads as films that an engine works on at once, so films wait here, where they can
+        still be called off, and where those of a caller with few go before those of one with many.
 
         Raises
         ------
