@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a clean environment and a tiny data set that trains in a second."""
 
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from hilum.domain.findings import CLASS_NAMES
 
 # Threads that wait for each other spin: on a busy machine two of them take 50 times as long as one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Shells start jobs in the background with SIGINT ignored, and what tests start and interrupt would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY_SIDE = 64
 TINY_SETTINGS = (
