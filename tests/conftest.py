@@ -16,7 +16,7 @@ from hilum.domain.findings import CLASS_NAMES
 # Threads that wait for each other spin: on a busy machine two of them take 50 times as long as one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Shells start jobs in the background with SIGINT ignored, and what tests start and interrupt would inherit it.
+# A shell starts jobs in the background with SIGINT ignored, and what tests interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
