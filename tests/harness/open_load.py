@@ -5,6 +5,7 @@ A closed loop waits for the slow answer and so hides it (coordinated omission); 
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 import uvloop
 
 from .raw_http import RawAnswer, split_answers
+
+_SOURCES = itertools.cycle(f"127.0.0.{number}" for number in range(1, 17))
+"""An address has 28,000 ports, and each is kept for a minute: a thousand connections a second use them up."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Outcome:
 async def send_once(address: tuple[str, int], request: bytes, timeout_s: float) -> RawAnswer | None:
     """Send a whole request on a connection of its own; None when it closes without an answer."""
     async with asyncio.timeout(timeout_s):
-        reader, writer = await asyncio.open_connection(*address)
+        reader, writer = await asyncio.open_connection(*address, local_addr=(next(_SOURCES), 0))
         try:
             writer.write(request)
             await writer.drain()
