@@ -1,6 +1,7 @@
 """What only a real process on a real socket can show."""
 
 import contextlib
+import multiprocessing
 import os
 import re
 import signal
@@ -12,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hilum.domain.thresholds import MAX_FILMS_OF_ONE_CALLER
+from hilum.serving import server as serving
 from tests.harness.server import ROOT, SOURCES
 from tests.serving.fake_engine import BROKEN, draw_png, write_fake_bundle
 from tests.serving.process import (
@@ -377,3 +380,33 @@ def test_two_workers_announce_themselves_when_both_answer_and_drain_as_one(tmp_p
         thread.join()
         assert answers == [200]
         assert server.process.wait(20) == 0
+
+
+def test_a_worker_that_starts_has_a_minute_and_one_that_has_answered_has_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    mine, its = multiprocessing.Pipe()
+    worker = object.__new__(serving._Worker)
+    worker.process = SimpleNamespace(is_alive=lambda: True, pid=1)  # type: ignore[assignment]
+    worker.parent_conn = mine
+    assert worker.is_alive(0.01)
+    assert worker.is_alive(0.01)  # asked once: it would answer an old question later
+    assert its.recv() == b"ping"
+    assert not its.poll()
+    its.send(False)
+    assert worker.is_alive(0.01)
+    assert not worker.is_alive(0.01)  # it stands still
+
+    late = object.__new__(serving._Worker)
+    late.process, late.parent_conn = worker.process, multiprocessing.Pipe()[0]
+    monkeypatch.setattr(serving, "_START_S", 0.0)
+    assert not late.is_alive(0.01)
+
+
+def test_a_worker_that_ends_while_it_is_asked_is_replaced():
+    mine, its = multiprocessing.Pipe()
+    its.close()
+    worker = object.__new__(serving._Worker)
+    worker.process = SimpleNamespace(is_alive=lambda: True, pid=1)  # type: ignore[assignment]
+    worker.parent_conn = mine
+    assert not worker.is_alive(0.01)
