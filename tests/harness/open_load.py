@@ -88,9 +88,7 @@ async def _run(
     start = time.monotonic()
     async with asyncio.TaskGroup() as group:
         tasks = []
-        for index, request in enumerate(
-            requests
-        ):  # one by one: to make all first would be a burst at the start
+        for index, request in enumerate(requests):  # to make all tasks first would be a burst at the start
             due = start + index / rate_per_s
             if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
