@@ -104,7 +104,7 @@ def _save_overlay(film: "Prediction", folder: Path | None) -> Path | None:
     from hilum.explain.overlay import save_overlay
 
     title = f"{film.decision} {film.probabilities[str(film.decision)]:.0%}"
-    return save_overlay(Path(film.path), film.cam, folder=folder, title=title)
+    return save_overlay(Path(film.path), film.cam, field=film.field, folder=folder, title=title)
 
 
 def _expand(arguments: list[str]) -> Iterator[Path]:

@@ -7,6 +7,7 @@ made again. Knows nothing about labels.
 """
 
 import json
+import math
 import os
 import struct
 import zlib
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 from hilum.domain.errors import ConfigError, UnreadableImage
 from hilum.domain.thresholds import MAX_FILE_BYTES
 from hilum.imaging.contract import check_film
+from hilum.imaging.exposed_field import ExposedField, find_field
 from hilum.imaging.fingerprint import content_sha256
 from hilum.imaging.intake import read_radiograph
 from hilum.imaging.preprocess import resize_film
 from hilum.imaging.radiograph import ImageFacts
 
-PREPROCESS_VERSION = 1
+PREPROCESS_VERSION = 2
 """Raise whenever decoding or resizing changes a pixel: old entries are then never read again."""
 
 _MAGIC = b"HILUMPX1"
@@ -33,11 +35,16 @@ _LENGTHS = struct.Struct("<II")  # bytes of the JSON header, CRC-32 of header + 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedFilm:
-    """A film as the network sees it. `pixels` is uint8 (side, side), MONOCHROME2."""
+    """A film as the network sees it: `pixels` uint8 (side, side), MONOCHROME2, of the exposed `field` alone.
+
+    `picture` is all of it, uint8 (side, side); None where the field is the whole picture, and from the cache.
+    """
 
     sha256: str
     facts: ImageFacts
     pixels: NDArray[np.uint8]
+    field: ExposedField = ExposedField()
+    picture: NDArray[np.uint8] | None = None
 
 
 class PixelCache:
@@ -104,7 +111,7 @@ def read_file(path: Path, *, name: str) -> bytes:
 
 
 def decode_film(data: bytes, *, name: str, side_px: int) -> CachedFilm:
-    """Decode, check and resize a film: the one way from bytes to network pixels, for training and use alike.
+    """Decode, check, cut and resize a film: the one way from bytes to network pixels, for training and use.
 
     Raises
     ------
@@ -113,7 +120,13 @@ def decode_film(data: bytes, *, name: str, side_px: int) -> CachedFilm:
     """
     radiograph = read_radiograph(data, name=name, min_side_px=side_px)
     check_film(radiograph.facts, name=name)
-    return CachedFilm(content_sha256(data), radiograph.facts, resize_film(radiograph, side_px))
+    field = find_field(radiograph.pixels)
+    if not field.is_whole and radiograph.pixels.shape != (radiograph.facts.height, radiograph.facts.width):
+        fine_side_px = math.ceil(side_px / min(field.width, field.height))  # the field must fill the network
+        radiograph = read_radiograph(data, name=name, min_side_px=fine_side_px)
+    pixels = resize_film(field.cut(radiograph.pixels), side_px)
+    picture = None if field.is_whole else resize_film(radiograph.pixels, side_px)
+    return CachedFilm(content_sha256(data), radiograph.facts, pixels, field, picture)
 
 
 def default_cache_folder() -> Path:
@@ -126,7 +139,7 @@ def default_cache_folder() -> Path:
 
 
 def _pack(film: CachedFilm) -> bytes:
-    header = json.dumps(asdict(film.facts)).encode()
+    header = json.dumps({"facts": asdict(film.facts), "field": asdict(film.field)}).encode()
     body = header + film.pixels.tobytes()
     return _MAGIC + _LENGTHS.pack(len(header), zlib.crc32(body)) + body
 
@@ -138,9 +151,9 @@ def _unpack(data: bytes, sha256: str, *, side_px: int) -> CachedFilm | None:
     header_bytes, crc = _LENGTHS.unpack_from(data, len(_MAGIC))
     if len(data) != start + header_bytes + side_px * side_px or zlib.crc32(data[start:]) != crc:
         return None
-    facts = ImageFacts(**json.loads(data[start : start + header_bytes]))
+    header = json.loads(data[start : start + header_bytes])
     pixels = np.frombuffer(data, np.uint8, offset=start + header_bytes).reshape(side_px, side_px)
-    return CachedFilm(sha256, facts, pixels)
+    return CachedFilm(sha256, ImageFacts(**header["facts"]), pixels, ExposedField(**header["field"]))
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

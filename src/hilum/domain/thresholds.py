@@ -29,6 +29,32 @@ MIN_BITS_STORED: Final = 8
 MAX_BITS_STORED: Final = 16
 """Bits per grey sample that DICOM DX, CR and grey PNG or TIFF use at most."""
 
+# --- Exposed field ---------------------------------------------------------------------------
+FIELD_EVEN_GREY_RANGE: Final = (6.0, 20.0)
+"""Grey levels (of 255), least and most. A pixel counts as equal to the median of its line within this:
+compression leaves a few levels in a black band, scatter up to 20 in a bright one. Ours."""
+
+FIELD_EVEN_SPREAD_SHARE: Final = 0.08
+"""Share of a picture's spread (98th minus 2nd percentile) that is taken for noise of its border. Ours."""
+
+FIELD_EVEN_SHARE: Final = 0.94
+"""Share of a line's pixels that are equal in a border: a side marker may lie in it, a chest may not. Ours."""
+
+FIELD_LETTER_SHARE: Final = 0.08
+"""Share of a picture's side that letters in a border take, at most, with as much even border behind them."""
+
+FIELD_MIN_SIDE: Final = 0.25
+"""Share of a picture's side that an exposed field has at least; below it nothing is cut. Ours."""
+
+FIELD_MIN_AREA: Final = 0.12
+"""Share of a picture that an exposed field covers at least; below it nothing is cut. Ours."""
+
+FIELD_MIN_TILT_DEGREES: Final = 1.0
+"""Degrees. A field turned less is cut as if upright: its wedge is below 2 % of the side."""
+
+FIELD_MAX_TILT_DEGREES: Final = 12
+"""Degrees. A field turned further is not looked for: the plate lies within a few degrees of the tube."""
+
 # --- Duplicate clusters for splitting ---------------------------------------------------------
 DUPLICATE_MAX_HASH_BITS: Final = 6
 """Differing bits of a 64-bit perceptual hash up to which two films are compared by pixel."""

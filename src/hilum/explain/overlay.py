@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hilum.explain.heat import blend_heat, scale_top
+from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.intake import read_radiograph
 
 NOTICE = "Research software, not for diagnosis. Heat shows what moved the score, not where disease is."
@@ -78,8 +79,10 @@ def draw_overlay(
     return data
 
 
-def save_overlay(film: Path, cam: NDArray[np.float32], *, folder: Path, title: str) -> Path:
-    """Draw the overlay of a film on disk, as wide as it is shown, and return the file it was written to.
+def save_overlay(
+    film: Path, cam: NDArray[np.float32], *, field: ExposedField, folder: Path, title: str
+) -> Path:
+    """Draw the map of a field over the whole film on disk, as wide as it is shown; return the file written.
 
     The file is named after the film; films of one name from several folders get numbered.
 
@@ -98,5 +101,5 @@ def save_overlay(film: Path, cam: NDArray[np.float32], *, folder: Path, title: s
     while out.exists():
         number += 1
         out = folder / f"{film.stem}-{number}.png"
-    draw_overlay(pixels, cam, title=title, out=out)
+    draw_overlay(pixels, field.place(cam, *pixels.shape), title=title, out=out)
     return out

@@ -1,4 +1,4 @@
-"""The only resize between a film and the network.
+"""From a film's pixels to the network's: cut to the exposed field, then the only resize.
 
 Knows nothing about normalisation: scaling to the network's input happens inside the exported graph.
 """
@@ -7,11 +7,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.imaging.radiograph import Radiograph
+from hilum.imaging.exposed_field import find_field
 
 
-def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
-    """Bring a film to a square by area averaging.
+def prepare_film(picture: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """Return what the network sees of a picture, uint8 (H, W): its field, uint8 (side_px, side_px)."""
+    return resize_film(find_field(picture).cut(picture), side_px)
+
+
+def resize_film(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """Bring a field to a square by area averaging.
 
     Both axes are scaled to `side_px`; aspect is not kept, as in the report (`MAX_ASPECT_RATIO` bounds the
     distortion). Shrinking averages areas (no aliasing of ribs into a moire pattern). An axis that must
@@ -20,8 +25,8 @@ def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    radiograph
-        Pixels uint8 (H, W).
+    pixels
+        uint8 (H, W).
     side_px
         Side of the result, at least 1.
 
@@ -36,7 +41,6 @@ def resize_film(radiograph: Radiograph, side_px: int) -> NDArray[np.uint8]:
     """
     if side_px < 1:
         raise ValueError(f"side_px must be at least 1, got {side_px}")
-    pixels = radiograph.pixels
     if pixels.shape == (side_px, side_px):
         return pixels.copy()
     height, width = (min(side, side_px) for side in pixels.shape)

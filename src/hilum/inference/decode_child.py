@@ -5,8 +5,8 @@ this process and no more; `hilum.inference.decoding` starts another. Started as 
 stdout in frames of a length (4 bytes, little endian) and so many bytes.
 
     request   JSON {side_px, display, formats}, then the file
-    answer    JSON {facts, film_sha256} or {error, message}, then pixels uint8 (side, side), then a PNG or
-              nothing
+    answer    JSON {facts, field, film_sha256} or {error, message}, then pixels uint8 (side, side), followed
+              by the whole picture in the same form where the field is less, then a PNG of it or nothing
 """
 
 import ctypes
@@ -93,8 +93,13 @@ def _answer(film: bytes, *, side_px: int, display: bool, formats: list[str] | No
         return _refuse(type(error).__name__, str(error))
     except MemoryError:
         return _refuse(UnreadableImage.__name__, damaged_message(FILM_NAME, "image"))
-    head: dict[str, Any] = {"facts": asdict(decoded.facts), "film_sha256": decoded.sha256}
-    return json.dumps(head).encode(), decoded.pixels.tobytes(), png
+    head: dict[str, Any] = {
+        "facts": asdict(decoded.facts),
+        "field": asdict(decoded.field),
+        "film_sha256": decoded.sha256,
+    }
+    picture = b"" if decoded.picture is None else decoded.picture.tobytes()
+    return json.dumps(head).encode(), decoded.pixels.tobytes() + picture, png
 
 
 def _refuse(error: str, message: str) -> tuple[bytes, ...]:

@@ -25,6 +25,7 @@ from hilum.domain.errors import (
     UnsupportedFormat,
 )
 from hilum.domain.thresholds import DECODE_SECONDS, MAX_PIXELS
+from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.radiograph import ImageFacts
 
 LENGTH = struct.Struct("<I")  # before each part of what is asked and answered, to and from the child
@@ -39,14 +40,17 @@ _QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFilm:
-    """A film for the network: `pixels` uint8 (side, side), `facts` about the file, `sha256` of its bytes.
+    """A film for the network: `pixels` uint8 (side, side) of its exposed `field`, `sha256` of its bytes.
 
-    `display_png` is the film as a viewer first shows it, 8-bit grey; None unless asked for.
+    `picture` is the whole film in the same form, `display_png` as a viewer first shows it, 8-bit grey; None
+    unless asked for.
     """
 
     pixels: NDArray[np.uint8]
+    field: ExposedField
     facts: ImageFacts
     sha256: str
+    picture: NDArray[np.uint8]
     display_png: bytes | None
 
 
@@ -151,8 +155,9 @@ class DecodePool:
     def _read(self, head: dict[str, Any], pixels: bytes, png: bytes) -> DecodedFilm:
         if "error" in head:
             raise _REFUSALS.get(head["error"], UnreadableImage)(head["message"])
-        film = np.frombuffer(pixels, np.uint8).reshape(self._side_px, self._side_px)
-        return DecodedFilm(film, ImageFacts(**head["facts"]), head["film_sha256"], png or None)
+        films = np.frombuffer(pixels, np.uint8).reshape(-1, self._side_px, self._side_px)
+        field, facts = ExposedField(**head["field"]), ImageFacts(**head["facts"])
+        return DecodedFilm(films[0], field, facts, head["film_sha256"], films[-1], png or None)
 
     def _replace(self, child: "_Child") -> None:
         """Put a new process in place of a dead one, without making the caller wait for its start."""

@@ -225,7 +225,7 @@ class Engine:
         (answer,) = self._rules.answer(scores.logits, scores.embedding)
         explanation = None
         if lungs is not None:
-            explanation = self._explain(answer, scores, film, lungs.result())
+            explanation = self._explain(answer, scores, decoded, lungs.result())
         row = np.array([[answer.probabilities[name] for name in CLASS_NAMES]])
         raw = scale(scores.logits.astype(np.float64), 1.0)[0]
         return FilmAnswer(
@@ -243,11 +243,14 @@ class Engine:
         )
 
     def _explain(
-        self, answer: Answer, scores: GraphScores, film: NDArray[np.uint8], lungs: LungFields
+        self, answer: Answer, scores: GraphScores, decoded: DecodedFilm, lungs: LungFields
     ) -> Explanation:
         cam = scores.cam[0, CLASS_NAMES.index(answer.decision)]
         record = self.facts.get("explanations")
-        return explain_film(record, cam, film, answer.decision, lungs=lungs)
+        return explain_film(
+            record, cam, decoded.pixels, answer.decision,
+            lungs=lungs, field=decoded.field, picture=decoded.picture,
+        )  # fmt: skip
 
 
 def _refuse(refusal: Refusal | None) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hilum.domain.findings import Finding
 from hilum.explain.heat import blend_heat, heat_layer
 from hilum.explain.map_verdict import judge_map
+from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.lungs import LungFields
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -22,9 +23,10 @@ class Explanation:
     """The called finding's map.
 
     `heat` are its rows (h, w), unscaled, and `heat_max` their largest value; pictures are PNGs of the
-    network's side: `overlay_png` RGB, film with heat, `heatmap_png` RGBA, heat alone. All of them are None
-    when `withheld` says why. `inside_lungs` is the share of heat inside the lungs, `lung_area` theirs of the
-    film, `zones` the shares of `hilum.explain.zones.ZoneShares`; None where undefined.
+    network's side: `overlay_png` RGB, film with heat, `heatmap_png` RGBA, heat alone. All of them cover the
+    whole film, and are None when `withheld` says why. `inside_lungs` is the share of heat inside the lungs,
+    `lung_area` theirs of the exposed field, `zones` the shares of `hilum.explain.zones.ZoneShares`; None
+    where undefined.
     """
 
     finding: Finding
@@ -47,6 +49,8 @@ def explain_film(
     finding: Finding,
     *,
     lungs: LungFields,
+    field: ExposedField,
+    picture: NDArray[np.uint8],
 ) -> Explanation:
     """Judge a map and draw it if it may be shown.
 
@@ -55,23 +59,27 @@ def explain_film(
     record
         What the tests of the model's maps found, see `hilum.explain.map_verdict.judge_map`.
     cam
-        float32 (h, w), non-negative, unscaled, of the called finding, covering the whole film.
+        float32 (h, w), non-negative, unscaled, of the called finding, covering the exposed field.
     film
-        uint8 (S, S), MONOCHROME2, the film that was scored.
+        uint8 (S, S), MONOCHROME2, the field that was scored.
     lungs
-        Of the film.
+        Of the field.
+    field, picture
+        Where it lies on the whole film, and that film, uint8 (S, S).
     """
     verdict = judge_map(record, cam, film, finding, lungs=lungs)
-    overlay = layer = None
+    overlay = layer = heat = None
     if not verdict.withheld:
-        overlay = _to_png(blend_heat(film, cam)[..., ::-1])  # RGB to BGR
-        layer = _to_png(heat_layer(cam, *film.shape)[..., [2, 1, 0, 3]])
+        placed = field.place(cam, *picture.shape)
+        overlay = _to_png(blend_heat(picture, placed)[..., ::-1])  # RGB to BGR
+        layer = _to_png(heat_layer(placed, *picture.shape)[..., [2, 1, 0, 3]])
+        heat = [[float(value) for value in row] for row in field.place_coarsely(cam)]
     zones = asdict(verdict.zones) if verdict.zones else None
     return Explanation(
         finding,
         verdict.reason,
         verdict.notes,
-        None if verdict.withheld else [[float(value) for value in row] for row in cam],
+        heat,
         None if verdict.withheld else float(cam.max()),
         overlay,
         layer,

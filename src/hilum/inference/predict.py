@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.ingest import FILM_SUFFIXES
-from hilum.data.pixel_cache import decode_film, read_file
+from hilum.data.pixel_cache import CachedFilm, decode_film, read_file
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.evaluation.operating_points import Scenario, decide
+from hilum.imaging.exposed_field import ExposedField
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.gate import InputGate, Refusal
 
@@ -59,8 +60,9 @@ JudgeMap = Callable[[NDArray[np.float32], NDArray[np.uint8], Finding], MapVerdic
 class Prediction:
     """One film's answer, or in `reason` why there is none.
 
-    `cam` is float32 (h, w), the called finding's Grad-CAM; None when `map_withheld` says why it is not
-    shown. `map_notes` are sentences to read beside it. `refusal` is what the input gate has against the film;
+    `pixels` is uint8 (side, side) of the exposed `field`, and `cam` float32 (h, w) the called finding's
+    Grad-CAM there (`ExposedField.place` puts it onto the whole film); None when `map_withheld` says why it
+    is not shown. `map_notes` are sentences to read beside it. `refusal` is what the input gate has against the film;
     beside an answer it was overruled.
     """
 
@@ -72,6 +74,7 @@ class Prediction:
     map_withheld: str | None = None
     map_notes: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    field: ExposedField = ExposedField()
 
     @property
     def probabilities(self) -> dict[str, float] | None:
@@ -151,27 +154,27 @@ def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
         yield from films or [argument]
 
 
-def _read(path: Path, side_px: int) -> NDArray[np.uint8] | InputError:
+def _read(path: Path, side_px: int) -> CachedFilm | InputError:
     try:
         if path.is_dir():
             raise EmptyDataset(f"{path}: the folder holds no images. Name files or a folder with films.")
-        return decode_film(read_file(path, name=str(path)), name=str(path), side_px=side_px).pixels
+        return decode_film(read_file(path, name=str(path)), name=str(path), side_px=side_px)
     except InputError as error:
         return error
 
 
-def _judge(gate: InputGate | None, film: NDArray[np.uint8] | InputError) -> Refusal | None:
-    return None if gate is None or isinstance(film, InputError) else gate.judge_pixels(film)
+def _judge(gate: InputGate | None, film: CachedFilm | InputError) -> Refusal | None:
+    return None if gate is None or isinstance(film, InputError) else gate.judge_pixels(film.pixels)
 
 
 def _score_chunk(
     paths: list[Path],
-    films: list[NDArray[np.uint8] | InputError],
+    films: list[CachedFilm | InputError],
     refusals: list[Refusal | None],
     by: _Answering,
 ) -> Iterator[Prediction]:
     asked = [
-        film
+        film.pixels
         for film, refusal in zip(films, refusals, strict=True)
         if not isinstance(film, InputError) and (refusal is None or by.overrule_gate)
     ]
@@ -188,10 +191,11 @@ def _score_chunk(
             if refusal is None and by.gate is not None:
                 refusal = by.gate.judge_embedding(scores.embedding[index])
         if refusal is not None and not by.overrule_gate:
-            yield Prediction(str(path), None, str(refusal), film, refusal=refusal)
+            yield Prediction(str(path), None, str(refusal), film.pixels, refusal=refusal, field=film.field)
             continue
         cam = scores.cam[index, CLASS_NAMES.index(answer.decision)]
-        yield replace(_with_map(str(path), answer, film, cam, by.judge_map), refusal=refusal)
+        with_map = _with_map(str(path), answer, film.pixels, cam, by.judge_map)
+        yield replace(with_map, refusal=refusal, field=film.field)
 
 
 def _with_map(
