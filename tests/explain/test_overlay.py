@@ -4,6 +4,7 @@ import pytest
 
 from hilum.explain.heat import blend_heat
 from hilum.explain.overlay import draw_overlay, save_overlay
+from hilum.imaging.exposed_field import ExposedField
 
 
 @pytest.fixture
@@ -94,7 +95,13 @@ def test_overlays_of_films_of_one_name_are_numbered_and_keep_the_aspect(tmp_path
         film = cv2.resize(wide, None, fx=enlarge, fy=enlarge)
         cv2.imwrite(str(tmp_path / folder / "film.png"), film)
     written = [
-        save_overlay(tmp_path / folder / "film.png", one_hot(), folder=tmp_path / "out", title="Normal 0.90")
+        save_overlay(
+            tmp_path / folder / "film.png",
+            one_hot(),
+            field=ExposedField(),
+            folder=tmp_path / "out",
+            title="Normal 0.90",
+        )
         for folder in ("a", "b")
     ]
     assert [path.name for path in written] == ["film.png", "film-2.png"]

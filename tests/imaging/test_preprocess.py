@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hilum.imaging.preprocess import resize_film
+from hilum.imaging.preprocess import prepare_film, resize_film
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 
 
@@ -45,3 +45,10 @@ def test_same_size_is_a_copy_that_may_be_written() -> None:
 def test_refuses_a_side_of_zero() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         resize_film(np.zeros((4, 4), np.uint8), 0)
+
+
+def test_the_network_sees_the_field_alone() -> None:
+    texture = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
+    np.testing.assert_array_equal(prepare_film(texture, 32), resize_film(texture, 32))
+    banded = np.vstack([np.zeros((64, 64), np.uint8), texture])
+    np.testing.assert_array_equal(prepare_film(banded, 32), resize_film(texture, 32))

@@ -15,7 +15,6 @@ Grey = NDArray[np.uint8]
 _MAX_BAND = 0.5
 _MAX_TILT_DEGREES = 6.0
 _MIN_FIELD = 0.5  # of a side, between two drawn bands
-_SUPERSAMPLED = 4  # edges are drawn as sharp as a shutter's, but without steps
 _MAX_NOISE_GREY = 2.0
 
 
@@ -46,8 +45,8 @@ def collimate(film: Grey, bands: Collimation, *, fit: bool = True, seed: int = 0
         Of the border's noise.
     """
     height, width = film.shape
-    corners = _corners(bands, width, height)
     if fit:
+        corners = _corners(bands, width, height)
         from_corners = np.array([[0, 0], [width, 0], [0, height]], np.float32) - 0.5
         shrunk = _shrink_to(film, corners)
         scale = np.array([[shrunk.shape[1] / width, shrunk.shape[0] / height]], np.float32)
@@ -57,7 +56,7 @@ def collimate(film: Grey, bands: Collimation, *, fit: bool = True, seed: int = 0
         film = cv2.warpAffine(
             shrunk, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         ).astype(np.uint8)
-    field = _field_mask(corners, width, height)
+    field = _field_mask(bands, width, height)
     random = np.random.default_rng(seed)
     border = bands.grey + random.normal(0, bands.noise, film.shape) if bands.noise else bands.grey
     return np.asarray(np.clip(np.rint(field * film + (1 - field) * border), 0, 255), np.uint8)
@@ -97,9 +96,14 @@ def _shrink_to(film: Grey, corners: NDArray[np.float64]) -> Grey:
     return np.asarray(cv2.resize(film, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _field_mask(corners: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
-    large = np.zeros((height * _SUPERSAMPLED, width * _SUPERSAMPLED), np.uint8)
-    outline = ((corners[[0, 1, 3, 2]] + 0.5) * _SUPERSAMPLED - 0.5).round().astype(np.int32)
-    cv2.fillConvexPoly(large, outline, 255)
-    mask = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(mask / np.float32(255), np.float32)
+def _field_mask(bands: Collimation, width: int, height: int) -> NDArray[np.float32]:
+    """Return the share of each pixel that lies inside the field, float32 (H, W)."""
+    corners = _corners(bands, width, height)
+    centre, across, down = corners.mean(axis=0), corners[1] - corners[0], corners[2] - corners[0]
+    from_centre = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1) - centre  # (H, W, 2)
+    mask = np.ones((height, width))
+    for edge in (across, down):
+        length = float(np.linalg.norm(edge))
+        inside = length / 2 - np.abs(from_centre @ (edge / length))  # px from the nearer edge
+        mask *= np.clip(inside + 0.5, 0, 1)
+    return np.asarray(mask, np.float32)

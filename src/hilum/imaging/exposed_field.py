@@ -114,11 +114,11 @@ def find_field(pixels: Grey) -> ExposedField:
     seen then.
     """
     small = _shrink(pixels)
-    low, high = np.percentile(small, (2, 98))
+    low, high = np.percentile(small[::4, ::4], (2, 98))
     grey_range = float(np.clip(FIELD_EVEN_SPREAD_SHARE * (high - low), *FIELD_EVEN_GREY_RANGE))
     if not any(_are_even(_from_side(small, side)[:4], grey_range).any() for side in _SIDES):
         return ExposedField()
-    cuts = {side: _count_border(_from_side(small, side), grey_range) for side in _SIDES}
+    cuts = _cut_border(small, grey_range)
     field = _field_within(cuts, small.shape)
     if field.is_whole:
         return field
@@ -161,12 +161,28 @@ def _are_even(lines: Lines, grey_range: float) -> NDArray[np.bool_]:
     return np.asarray(near.mean(axis=1) >= FIELD_EVEN_SHARE, np.bool_)
 
 
+def _cut_border(picture: Lines, grey_range: float) -> dict[str, int]:
+    """Return the lines of border at each side; what lies inside one border may have another."""
+    height, width = picture.shape
+    cuts = dict.fromkeys(_SIDES, 0)
+    inner = picture
+    while min(inner.shape) > 0:
+        more = {side: _count_border(_from_side(inner, side), grey_range) for side in _SIDES}
+        if not any(more.values()):
+            break
+        cuts = {side: cuts[side] + more[side] for side in _SIDES}
+        inner = picture[cuts["top"] : height - cuts["bottom"], cuts["left"] : width - cuts["right"]]
+    return cuts
+
+
 def _count_border(lines: Lines, grey_range: float) -> int:
     """Count the lines of the border: even ones, and letters between at least as many even ones."""
-    even = _are_even(lines, grey_range)
     letters = round(FIELD_LETTER_SHARE * len(lines))
+    even = np.zeros(0, np.bool_)
     border = 0
     while border < len(lines):
+        if len(even) < min(len(lines), border + 2 * letters + 1):  # look no further in than a border reaches
+            even = np.append(even, _are_even(lines[len(even) : border + 4 * letters + 1], grey_range))
         if even[border]:
             border += 1
             continue
@@ -224,5 +240,5 @@ def _turned_field(small: Lines, tilt: float, grey_range: float) -> ExposedField:
     height, width = small.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), tilt, 1.0)
     upright = np.asarray(cv2.warpAffine(small, turn, (width, height), borderValue=math.nan), np.float32)
-    cuts = {side: _count_border(_from_side(upright, side), grey_range) for side in _SIDES}
+    cuts = _cut_border(upright, grey_range)
     return _field_within(cuts, small.shape, tilt)

@@ -62,8 +62,8 @@ class Prediction:
 
     `pixels` is uint8 (side, side) of the exposed `field`, and `cam` float32 (h, w) the called finding's
     Grad-CAM there (`ExposedField.place` puts it onto the whole film); None when `map_withheld` says why it
-    is not shown. `map_notes` are sentences to read beside it. `refusal` is what the input gate has against the film;
-    beside an answer it was overruled.
+    is not shown. `map_notes` are sentences to read beside it. `refusal` is what the input gate has against
+    the film; beside an answer it was overruled.
     """
 
     path: str
