@@ -5,12 +5,15 @@ import cv2
 import numpy as np
 import pytest
 
+from hilum.cli.site import _print_gate
 from hilum.data.pixel_cache import decode_film
 from hilum.inference.engine import Engine, EngineSettings
+from hilum.registry.commission import _measure_gate
 from hilum.registry.scorers import load_model
 from hilum.registry.site_profile import read_site_profile
 from tests.cli.conftest import Hilum
 from tests.conftest import draw_blob
+from tests.phantom_films import TRAIN, embed, phantom_films, phantom_gate
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +99,27 @@ def test_normal_is_no_disease(hilum: Hilum, site: Path, tiny_bundle: Path, tmp_p
     answer = hilum("commission", site, "--name", "W", "--disease", "Normal", "--out", tmp_path / "ward")
     assert answer.code == 2
     assert "Normal is no disease" in " ".join(answer.err.split())
+
+
+def test_the_gate_is_measured_at_the_site_and_widened_when_asked(capsys: pytest.CaptureFixture[str]):
+    films = phantom_films(TRAIN, 24)
+    tight = {**phantom_gate()["limits"], "cropped": {"limit": -1.0}}
+    record = {**phantom_gate(), "limits": tight}
+    measured = _measure_gate(record, films, embed(films), [])
+    assert (measured["films"], measured["refused"], measured["widened"]) == (
+        24,
+        {"cropped": 24, "any": 24},
+        {},
+    )
+    _print_gate(measured)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "input gate: 24 of 24 films rejected (cropped 24)"
+    assert "--let-through CODE" in told[1]
+    widened = _measure_gate(record, films, embed(films), ["cropped"])
+    assert widened["refused"]["any"] == 24
+    assert widened["refused_here"] == {"any": 0}
+    assert widened["widened"]["cropped"]["from"] == -1.0
+    assert widened["widened"]["cropped"]["to"] > -1.0
+    _print_gate(widened)
+    told = capsys.readouterr().out.splitlines()
+    assert told[1:] == ["with the widened limits: 0 of 24 films rejected"]

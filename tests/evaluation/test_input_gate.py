@@ -3,17 +3,21 @@ import json
 import numpy as np
 import pytest
 
+from hilum.data.collimate import collimate, draw_collimation
 from hilum.domain.errors import DatasetError
 from hilum.evaluation.input_gate import (
     LinearCheck,
     _fit_linear,
     _joint_limits,
     _move_into_gap,
+    count_refused,
     fit_gate,
     measure_flatness,
+    widen_limit,
 )
 from hilum.evaluation.packed_array import unpack_array
 from hilum.evaluation.wrong_films import WRONG_KINDS
+from hilum.imaging.preprocess import prepare_film
 from hilum.imaging.structure import STRUCTURE_LENGTH
 from tests.phantom_films import TRAIN, VAL, embed, phantom_films, phantom_gate
 
@@ -21,7 +25,7 @@ from tests.phantom_films import TRAIN, VAL, embed, phantom_films, phantom_gate
 def test_the_record_is_json_and_says_what_it_was_fitted_on():
     record = phantom_gate()
     assert json.loads(json.dumps(record)) == record
-    assert record["fitted_on"] == {"train_films": TRAIN, "val_films": VAL, "seed": 1}
+    assert record["fitted_on"] == {"train_films": TRAIN, "val_films": VAL, "further_films": 0, "seed": 1}
     assert set(record["limits"]) == {*WRONG_KINDS, "contrast-out-of-range", "unlike-training-films"}
     assert unpack_array(record["checks"]["inverted"]["weights"]).shape == (STRUCTURE_LENGTH,)
     assert unpack_array(record["mean_film"]).shape == (32, 32)
@@ -90,3 +94,43 @@ def test_flatness_is_of_the_middle():
     assert measure_flatness(film) == pytest.approx(7.0)
     film[:15] = np.arange(100)
     assert measure_flatness(film) == pytest.approx(7.0)
+
+
+def test_collimated_films_pass_once_they_are_cut_to_their_field():
+    films = phantom_films(TRAIN + VAL, 16)
+    random = np.random.default_rng(11)
+    banded = [collimate(film, draw_collimation(random), seed=seed) for seed, film in enumerate(films)]
+    whole, cut = np.stack(banded), np.stack([prepare_film(film, films.shape[-1]) for film in banded])
+    embeddings = embed(films)
+    refused = count_refused(phantom_gate(), whole, embeddings)["any"]
+    assert refused >= 8
+    assert count_refused(phantom_gate(), cut, embeddings)["any"] <= refused / 3
+
+
+def test_refused_films_are_counted_by_check():
+    films = np.concatenate([phantom_films(TRAIN, 6), 255 - phantom_films(TRAIN, 4)])
+    embeddings = embed(np.concatenate([phantom_films(TRAIN, 6), phantom_films(TRAIN, 4)]))
+    counts = count_refused(phantom_gate(), films, embeddings)
+    assert (counts["inverted"], counts["any"]) == (4, 4)
+    assert count_refused(phantom_gate(), films[:6], embeddings[:6]) == {"any": 0}
+    assert count_refused(phantom_gate(), films[:6], embeddings[:6], limits={"inverted": -9.0})["any"] == 6
+
+
+def test_a_limit_is_widened_to_right_films_but_not_to_wrong_ones():
+    record = phantom_gate()
+    films, before = phantom_films(TRAIN, 20), record["limits"]["cropped"]["limit"]
+    assert widen_limit(record, "cropped", films) == before  # they pass already
+    tight = {**record, "limits": {**record["limits"], "cropped": {"limit": -1.0}}}
+    widened = widen_limit(tight, "cropped", films)
+    assert -1.0 < widened < before
+    assert count_refused(record, films, embed(films), limits={"cropped": widened})["any"] == 0
+    turned = np.ascontiguousarray(films[:, ::-1])
+    noticed = widen_limit(record, "not-upright", turned)  # the site's films are all wrong
+    assert count_refused(record, turned, embed(turned), limits={"not-upright": noticed})["not-upright"] > 0
+
+
+def test_only_checks_on_pixels_can_be_widened():
+    with pytest.raises(
+        DatasetError, match="no limit of 'unlike-training-films' can be widened; possible are"
+    ):
+        widen_limit(phantom_gate(), "unlike-training-films", phantom_films(TRAIN, 2))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from hilum.domain.errors import CheckpointError
+from hilum.evaluation.site_score import SiteScore
 from hilum.evaluation.wrong_films import WRONG_KINDS
 from hilum.imaging.structure import describe_structure
-from hilum.inference.gate import REFUSAL_CODES, InputGate, Refusal
+from hilum.inference.gate import REFUSAL_CODES, InputGate, Refusal, make_gate
+from hilum.registry.site_profile import SiteProfile
 from tests.phantom_films import SIDE_PX, TRAIN, VAL, embed, phantom_films, phantom_gate
 
 
@@ -122,3 +124,19 @@ def test_a_limit_without_its_check_is_refused():
 def test_a_record_of_another_version_is_refused():
     with pytest.raises(CheckpointError, match="its version is 99; this hilum reads 1"):
         InputGate.from_record({**phantom_gate(), "version": 99})
+
+
+def test_a_site_has_its_own_limits_where_its_profile_widened_them(new_films: np.ndarray):
+    facts = {"embedding_limit": 1e9, "gate": {"widened": {"inverted": {"from": 0.5, "to": 1e9}}}}
+    site = SiteProfile(facts, {}, SiteScore(np.zeros(256), 0.0))
+    gate = make_gate({"input_gate": phantom_gate()}, site)
+    assert gate is not None
+    assert gate.limits["inverted"] == gate.limits["unlike-training-films"] == 1e9
+    assert "inverted" not in codes(gate, 255 - new_films[:8])
+    assert codes(gate, new_films[:4, ::-1]) == ["not-upright"] * 4
+    older = SiteProfile({"embedding_limit": None}, {}, site.score)
+    assert (
+        make_gate({"input_gate": phantom_gate()}, older).limits
+        == make_gate({"input_gate": phantom_gate()}).limits
+    )
+    assert make_gate({}) is None

@@ -1,8 +1,9 @@
 """Commands of a site: commission."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +22,10 @@ def commission(
     model: Annotated[Path | None, typer.Option(help="Bundle or checkpoint; the shipped one if none.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; sites/NAME by default.")] = None,
     adapt: Annotated[bool, typer.Option(help="Take normalisation statistics from the films.")] = True,
+    let_through: Annotated[
+        list[str] | None,
+        typer.Option(help="Reason code whose limit is widened to the site's films, after looking at them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The profile as JSON.")] = False,
 ) -> None:
     """Make a site profile of 100 to 500 local films; labels may be empty, and are then not used."""
@@ -35,16 +40,19 @@ def commission(
     folder = out or Path("sites") / name
     diseases = [str(one) for one in disease]
     made = commission_site(
-        scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt, today=date.today()
-    )
+        scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt,
+        let_through=let_through or (), today=date.today(),
+    )  # fmt: skip
     print(json.dumps(made.facts, indent=1)) if as_json else _print_text(made)
 
 
 def _print_text(made: "CommissionedSite") -> None:
     from hilum.evaluation.measure import format_percent, format_score
 
-    judged = made.judged
+    judged, gate = made.judged, made.facts["gate"]
     print(f"{made.facts['site']}: {made.facts['films_used']} films, {made.facts['films_excluded']} left out")
+    if gate is not None:
+        _print_gate(gate)
     if judged is not None:
         print(
             f"{judged.films} with a reference result, {judged.sick} sick: AUROC {format_score(judged.auroc)}"
@@ -61,6 +69,23 @@ def _print_text(made: "CommissionedSite") -> None:
     for sentence in made.facts["unsupported"]:
         print(f"not supported: {sentence}")
     print(f"profile: {made.folder}")
+
+
+def _print_gate(gate: Mapping[str, Any]) -> None:
+    from hilum.domain.thresholds import GATE_LET_THROUGH_SHARE
+
+    for title, key in (("input gate", "refused"), ("with the widened limits", "refused_here")):
+        codes = {code: count for code, count in gate[key].items() if code != "any"}
+        by_code = ", ".join(f"{code} {count}" for code, count in sorted(codes.items()))
+        rejected = f"{gate[key]['any']} of {gate['films']} films rejected"
+        print(f"{title}: {rejected}" + (f" ({by_code})" if codes else ""))
+        if not gate["widened"]:
+            break
+    if gate["refused_here"]["any"] > (1 - GATE_LET_THROUGH_SHARE) * gate["films"]:
+        print(
+            "look at the rejected films (hilum predict FILMS --site PROFILE names them); if they are upright"
+            " frontal chest films, commission again with --let-through CODE"
+        )
 
 
 COMMANDS = (commission,)

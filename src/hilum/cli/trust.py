@@ -65,13 +65,19 @@ def safeguard(
     data: Annotated[Path, typer.Option("--data", help="The data set that the model was trained on.")],
     model: Annotated[Path, typer.Option(help="Checkpoint or bundle.")] = Path("models/best_model.pt"),
     out: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("reports/safeguards"),
+    right_films: Annotated[
+        Path | None,
+        typer.Option(
+            help="Further upright frontal films that the gate must accept: folder, or CSV of paths."
+        ),
+    ] = None,
 ) -> None:
     """Fit a model's input gate and test its maps, for hilum register --safeguards."""
     from hilum.registry.safeguards import run_safeguards
     from hilum.registry.scorers import load_model
 
     scorer, _ = load_model(model)
-    print(f"safeguards: {run_safeguards(scorer, data, out)}")
+    print(f"safeguards: {run_safeguards(scorer, data, out, right_films=right_films)}")
 
 
 COMMANDS = (robustness, safeguard)

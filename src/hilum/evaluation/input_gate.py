@@ -12,7 +12,7 @@ The record is plain JSON and holds no film: weights, limits and the mean film at
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from hilum.evaluation.embedding_distance import EmbeddingDistance
 from hilum.evaluation.packed_array import pack_array, unpack_array
 from hilum.evaluation.wrong_films import WRONG_KINDS, Film, expose_badly, jitter_film
 from hilum.imaging.appearance import grey_entropy_bits, mean_film
+from hilum.imaging.preprocess import prepare_film
 from hilum.imaging.structure import describe_structure
 
 GATE_VERSION = 1
@@ -80,6 +81,7 @@ def fit_gate(
     val_embeddings: Array,
     *,
     embed: Embed,
+    further_pixels: Films | None = None,
     seed: int = 1,
 ) -> dict[str, Any]:
     """Fit a gate and return its record.
@@ -87,11 +89,13 @@ def fit_gate(
     Parameters
     ----------
     train_pixels, val_pixels
-        uint8 (N, side, side), as they are decoded, before any remedy of the model.
+        uint8 (N, side, side), of the exposed field as they are decoded, before any remedy of the model.
     train_embeddings, val_embeddings
         float32 (N, C), `FilmScores.embedding` of the same films.
     embed
         Gives the embeddings of pictures as of films; asked about some hundred drawn pictures.
+    further_pixels
+        Right films from elsewhere, uint8 (N, side, side), on which the checks are fitted too.
 
     Raises
     ------
@@ -108,7 +112,8 @@ def fit_gate(
                 f" {GATE_MIN_FILMS} films are needed, each with its embedding. Add films."
             )
     random = np.random.default_rng(seed)
-    checks, names = _fit_checks(train_pixels, random)
+    right = train_pixels if further_pixels is None else np.concatenate([train_pixels, further_pixels])
+    checks, names = _fit_checks(right, random)
     distance = EmbeddingDistance.fit(train_embeddings)
     structures = _describe(val_pixels)
     measures = {code: check.score(structures) for code, check in checks.items()}
@@ -126,7 +131,12 @@ def fit_gate(
     refused = np.any([values > moved[code] for code, values in measures.items()], axis=0)
     return {
         "version": GATE_VERSION,
-        "fitted_on": {"train_films": len(train_pixels), "val_films": len(val_pixels), "seed": seed},
+        "fitted_on": {
+            "train_films": len(train_pixels),
+            "val_films": len(val_pixels),
+            "further_films": 0 if further_pixels is None else len(further_pixels),
+            "seed": seed,
+        },
         "val_let_through": 1.0 - float(refused.mean()),
         "limits": {code: {"limit": moved[code], "budget_limit": limits[code]} for code in moved},
         "checks": {code: check.to_record() for code, check in checks.items()},
@@ -136,12 +146,71 @@ def fit_gate(
     }
 
 
+def count_refused(
+    record: Mapping[str, Any], pixels: Films, embeddings: Array, *, limits: Mapping[str, float] | None = None
+) -> dict[str, int]:
+    """Count the films that each check of a gate's record refuses, and under "any" those refused at all.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (N, side, side), of the exposed field.
+    embeddings
+        float32 (N, C) of the films.
+    limits
+        By code, in place of the record's.
+    """
+    limits = {code: float(item["limit"]) for code, item in record["limits"].items()} | dict(limits or {})
+    above = {code: values > limits[code] for code, values in _measure(record, pixels, embeddings).items()}
+    counts = {code: int(refused.sum()) for code, refused in above.items() if refused.any()}
+    return {**counts, "any": int(np.any(list(above.values()), axis=0).sum())}
+
+
+def widen_limit(record: Mapping[str, Any], code: str, pixels: Films, *, seed: int = 1) -> float:
+    """Return a limit for one check on pixels that lets right films through, uint8 (N, side, side).
+
+    The limit lies at the share `GATE_LET_THROUGH_SHARE` of the films, and not beyond what leaves
+    `GATE_WRONG_FILM_QUANTILE` of wrong pictures made of the same films unnoticed.
+
+    Raises
+    ------
+    DatasetError
+        If the code is no check on pixels that wrong pictures can be made for.
+    """
+    if code not in record["checks"]:
+        raise DatasetError(
+            f"input gate: no limit of {code!r} can be widened; possible are {', '.join(record['checks'])}."
+        )
+    check = LinearCheck.from_record(record["checks"][code])
+    own = float(np.quantile(check.score(_describe(pixels)), GATE_LET_THROUGH_SHARE, method="higher"))
+    wrong = check.score(_describe(_make_wrong(code, pixels, np.random.default_rng(seed))))
+    noticed = float(np.quantile(wrong, GATE_WRONG_FILM_QUANTILE))
+    return max(float(record["limits"][code]["limit"]), min(own, noticed))
+
+
+def _measure(record: Mapping[str, Any], pixels: Films, embeddings: Array) -> dict[str, Array]:
+    structures = _describe(pixels)
+    measures = {
+        code: LinearCheck.from_record(check).score(structures) for code, check in record["checks"].items()
+    }
+    flatness = np.array([measure_flatness(film) for film in pixels], np.float32)
+    distance = EmbeddingDistance.from_record(record["embedding"])
+    return {
+        **measures,
+        "contrast-out-of-range": flatness,
+        "unlike-training-films": distance.measure(embeddings),
+    }
+
+
 def _describe(films: Films) -> Array:
     return np.stack([describe_structure(film) for film in films])
 
 
 def _make_wrong(code: str, films: Films, random: np.random.Generator) -> Films:
-    return np.stack([make(film, films, random) for make in WRONG_KINDS[code] for film in films])
+    """Make wrong pictures of a kind, as a gate gets them: cut to what looks like an exposed field."""
+    side = films.shape[-1]
+    made = (make(film, films, random) for make in WRONG_KINDS[code] for film in films)
+    return np.stack([prepare_film(picture, side) for picture in made])
 
 
 def _fit_checks(

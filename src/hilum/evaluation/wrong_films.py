@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.collimate import collimate, draw_collimation
+from hilum.imaging.preprocess import prepare_film
+
 Film = NDArray[np.uint8]
 Maker = Callable[[Film, NDArray[np.uint8], np.random.Generator], Film]
 """A film (S, S), other films (N, S, S) and a generator to a wrong picture (S, S)."""
@@ -32,8 +35,14 @@ _WORDS = (
 
 
 def jitter_film(film: Film, random: np.random.Generator) -> Film:
-    """Return a film that is still right: slightly turned, moved, sized, exposed, blurred, or mirrored."""
+    """Return a film that is still right: slightly turned, moved, sized, exposed, blurred, or mirrored.
+
+    Every other one was collimated before and cut to its exposed field again, with what that leaves.
+    """
     side = film.shape[0]
+    if random.integers(2):
+        banded = collimate(film, draw_collimation(random), seed=int(random.integers(1 << 31)))
+        film = prepare_film(banded, side)
     moved = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-8, 8), random.uniform(0.88, 1.12))
     moved[:, 2] += random.uniform(-0.05, 0.05, 2) * side
     border = (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)[random.integers(2)]
@@ -41,7 +50,7 @@ def jitter_film(film: Film, random: np.random.Generator) -> Film:
     grey = 255 * (grey / 255) ** np.exp(random.uniform(-0.5, 0.5))
     grey = cv2.GaussianBlur(grey, (0, 0), random.uniform(0.2, 0.008 * side + 0.2))
     grey += random.normal(0, random.uniform(0, 6), grey.shape)
-    return _to_film(grey[:, :: (1, -1)[random.integers(2)]])
+    return prepare_film(_to_film(grey[:, :: (1, -1)[random.integers(2)]]), side)
 
 
 def _turn(film: Film, _: NDArray[np.uint8], random: np.random.Generator) -> Film:

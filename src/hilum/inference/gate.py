@@ -18,8 +18,8 @@ After it, on the embedding:
 The limits are fitted on a model's validation films (`hilum.evaluation.input_gate`) and travel in its bundle.
 
 What it misses: a film flipped left to right (which may be a mirrored heart), turns of less than about 20
-degrees, light cropping, a screen that fills the picture without an edge. No side view was to be had, neither
-for the fit nor to measure with. The code names the kind that fits best and may be the wrong one.
+degrees, light cropping, a screen that fills the picture without an edge. No side view is among the pictures
+that it is fitted on. The code names the kind that fits best and may be the wrong one.
 """
 
 from collections.abc import Mapping
@@ -174,7 +174,7 @@ class InputGate:
 
 
 def make_gate(facts: Mapping[str, Any], site: SiteProfile | None = None) -> InputGate | None:
-    """Return the gate of a bundle, with the site's own limit on embeddings; None where there is none.
+    """Return the gate of a bundle, with the limits that a site has for itself; None where there is none.
 
     Raises
     ------
@@ -186,4 +186,6 @@ def make_gate(facts: Mapping[str, Any], site: SiteProfile | None = None) -> Inpu
     gate = InputGate.from_record(facts["input_gate"])
     if site is None or site.facts["embedding_limit"] is None:
         return gate
-    return replace(gate, limits={**gate.limits, _EMBEDDING: float(site.facts["embedding_limit"])})
+    widened = (site.facts.get("gate") or {}).get("widened", {})
+    own = {code: float(limit["to"]) for code, limit in widened.items()}
+    return replace(gate, limits={**gate.limits, **own, _EMBEDDING: float(site.facts["embedding_limit"])})

@@ -1,5 +1,6 @@
 """Commissioning, as a table of contents: read the site's films, adapt, score, judge, write the profile."""
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import GATE_LET_THROUGH_SHARE, MIN_ADAPTATION_FILMS
 from hilum.evaluation.commissioning import Commissioning, commission
 from hilum.evaluation.embedding_distance import EmbeddingDistance
+from hilum.evaluation.input_gate import count_refused, widen_limit
 from hilum.evaluation.inputs import FloatArray, read_scored_films
 from hilum.evaluation.record import to_plain
 from hilum.evaluation.site_score import fit_site_score, screening_cutoff
@@ -51,6 +53,7 @@ def commission_site(
     name: str,
     diseases: Sequence[str],
     adapt: bool = True,
+    let_through: Sequence[str] = (),
     today: date,
     progress: Progress | None = None,
 ) -> CommissionedSite:
@@ -67,6 +70,9 @@ def commission_site(
     adapt
         Whether normalisation statistics are taken from the site's films. The films should come as they
         come in use: a sample with another share of sick films moves the cut-off that needs no labels.
+    let_through
+        Codes of the gate whose limits are widened to the site's films: somebody looked at what they refuse
+        here and found right films. The profile holds the old and the new limit.
 
     Raises
     ------
@@ -100,6 +106,7 @@ def commission_site(
         "label_free_cutoff": cutoff,
         "selftest_logits": selftest_logits.tolist(),
         "embedding_limit": _embedding_limit(model.get("input_gate"), scores.embedding),
+        "gate": _measure_gate(model.get("input_gate"), films.pixels, scores.embedding, let_through),
         **_plain(judged),
     }
     write_site_profile(out, facts, at_site.statistics(), site_score, graph=graph)
@@ -119,6 +126,28 @@ def _embedding_limit(gate: Mapping[str, Any] | None, embeddings: NDArray[np.floa
     distances = EmbeddingDistance.from_record(gate["embedding"]).measure(embeddings)
     own = float(np.quantile(distances, GATE_LET_THROUGH_SHARE, method="higher"))
     return max(own, float(gate["limits"]["unlike-training-films"]["limit"]))
+
+
+def _measure_gate(
+    gate: Mapping[str, Any] | None,
+    pixels: NDArray[np.uint8],
+    embeddings: NDArray[np.float32],
+    let_through: Sequence[str],
+) -> dict[str, Any] | None:
+    """Return how many of the site's films the gate refuses, by code, and the limits widened for the site."""
+    if gate is None:
+        return None
+    distance = {"unlike-training-films": _embedding_limit(gate, embeddings) or math.inf}
+    widened = {code: widen_limit(gate, code, pixels) for code in let_through}
+    return {
+        "films": len(pixels),
+        "refused": count_refused(gate, pixels, embeddings, limits=distance),
+        "refused_here": count_refused(gate, pixels, embeddings, limits={**distance, **widened}),
+        "widened": {
+            code: {"from": float(gate["limits"][code]["limit"]), "to": limit}
+            for code, limit in widened.items()
+        },
+    }
 
 
 def _judge(

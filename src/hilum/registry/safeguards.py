@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hilum.data.ingest import open_dataset
+from hilum.data.pixel_cache import PixelCache, default_cache_folder
+from hilum.data.site_films import read_site_films
 from hilum.domain.errors import CheckpointError
 from hilum.explain.explanation_tests import check_explanations
 from hilum.model.randomize import randomize
@@ -22,8 +24,14 @@ SAFEGUARDS_FILE = "safeguards.json"
 PARTS = ("input_gate", "explanations")
 
 
-def run_safeguards(scorer: Scorer, data: Path, out: Path) -> Path:
+def run_safeguards(scorer: Scorer, data: Path, out: Path, *, right_films: Path | None = None) -> Path:
     """Fit the gate and test the maps of a model on the films it was trained and chosen on; write the record.
+
+    Parameters
+    ----------
+    right_films
+        Folder or CSV of further upright frontal films, of other hospitals and any finding. The gate's checks
+        are fitted with them too; the network and its distance to training films are not.
 
     Raises
     ------
@@ -35,6 +43,10 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path) -> Path:
     dataset = open_dataset(data, scorer.config)
     _, train = dataset.select("train")
     _, validation = dataset.select("val")
+    further = None
+    if right_films is not None:
+        cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
+        further = read_site_films(right_films, cache=cache).pixels
     log.info("scoring %d training and %d validation films", len(train), len(validation))
     record: dict[str, Any] = {
         "weights_sha256": scorer.weights_sha256,
@@ -44,6 +56,7 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path) -> Path:
             validation,
             scorer.score(validation).embedding,
             embed=lambda films: scorer.score(films).embedding,
+            further_pixels=further,
         ),
     }
     log.info("testing the maps of validation films")
