@@ -4,9 +4,10 @@ Beside it, in the same run and on the same pictures, what one would use without 
 highest probability lies below a threshold that lets as many validation films through. No published chest
 model that we know of ships an input gate (torchxrayvision 1.x has none), so there is no peer to run.
 
-    python benchmarks/gate.py DATA [--model BUNDLE]
+    python benchmarks/gate.py DATA [--model BUNDLE] [--site CSV ...] [--side-view FILM ...]
 
-The gate of the bundle is measured; a model without one gets a gate fitted here on train and val.
+The gate of the bundle is measured; a model without one gets a gate fitted here on train and val. `--site`
+names a table or folder of upright frontal films of another place; `--side-view` a side view.
 """
 
 import argparse
@@ -18,11 +19,15 @@ from typing import Any
 import numpy as np
 
 from commit import current_commit
+from hilum.data.collimate import collimate, draw_collimation
 from hilum.data.ingest import open_dataset
+from hilum.data.pixel_cache import PixelCache, default_cache_folder
+from hilum.data.site_films import read_site_films
 from hilum.domain.thresholds import GATE_LET_THROUGH_SHARE
 from hilum.evaluation.calibration import scale
 from hilum.evaluation.input_gate import fit_gate
 from hilum.evaluation.intervals import wilson_interval
+from hilum.imaging.preprocess import prepare_film
 from hilum.inference.gate import InputGate
 from hilum.registry.scorers import load_model
 from wrong_pictures import CHEST, altered_films, dicom_pictures, drawn_pictures, packaged_pictures
@@ -32,7 +37,8 @@ REAL_SPLITS = ("val", "test", "external")
 FILMS_ALTERED = 60
 DRAWN = 40
 SEED = 20
-LET_THROUGH_KINDS = ("flipped left to right",)
+COLLIMATED = "with a border around the field"
+LET_THROUGH_KINDS = ("flipped left to right", COLLIMATED)
 """Right films all the same: nothing is expected of the gate but that it lets them through."""
 
 
@@ -79,6 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--site", type=Path, action="append", default=[])
+    parser.add_argument("--side-view", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     scorer, facts = load_model(arguments.model)
     dataset = open_dataset(arguments.data, scorer.config)
@@ -97,8 +105,16 @@ def main() -> None:
         }
         if split == "test":
             test_pixels = pixels
+    cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
+    for table in arguments.site:
+        looks[table.stem] = judge.look_at(read_site_films(table, cache=cache).pixels)
+        real[table.stem] = {"all": judge.count(looks[table.stem])}
     wrong, right = {}, {}
-    for group, kinds in pictures(test_pixels, scorer.side_px).items():
+    groups = pictures(test_pixels, scorer.side_px)
+    if arguments.side_view:
+        side_views = [cache.read_film(path, name=path.name).pixels for path in arguments.side_view]
+        groups["other films"]["side views (X-ray)"] = np.stack(side_views)
+    for group, kinds in groups.items():
         for kind, films in kinds.items():
             print(group, kind, len(films), flush=True)
             (right if kind in (*LET_THROUGH_KINDS, CHEST) else wrong)[kind] = {
@@ -107,7 +123,7 @@ def main() -> None:
     MEASURED.write_text(
         json.dumps(
             {
-                "command": "python benchmarks/gate.py DATA",
+                "command": "python benchmarks/gate.py DATA" + " --site CSV" * len(arguments.site),
                 "commit": current_commit(),
                 "model": facts["name"],
                 "gate_from_bundle": bool(facts.get("input_gate")),
@@ -146,10 +162,19 @@ def pictures(test_films: np.ndarray, side_px: int) -> dict[str, dict[str, np.nda
     """Return every picture, by group and kind."""
     random = np.random.default_rng(SEED)
     picked = test_films[random.permutation(len(test_films))[:FILMS_ALTERED]]
-    return {
+    made = altered_films(picked, random)
+    made[COLLIMATED] = np.stack([collimate(film, draw_collimation(random)) for film in picked])
+    groups = {
         "no film": packaged_pictures(side_px) | drawn_pictures(side_px, DRAWN, random),
         "other films": dicom_pictures(side_px),
-        "films made wrong": altered_films(picked, random),
+        "films made wrong": made,
+    }
+    return {
+        group: {
+            kind: np.stack([prepare_film(picture, side_px) for picture in films])
+            for kind, films in kinds.items()
+        }
+        for group, kinds in groups.items()
     }
 
 

@@ -3,6 +3,7 @@
 from sections import (
     adaptation,
     audit,
+    collimation,
     commissioning,
     explanations,
     gate,
@@ -19,6 +20,7 @@ SECTIONS = (
     adaptation.section,
     commissioning.section,
     gate.section,
+    collimation.section,
     serving.section,
     monitoring.section,
     explanations.section,

@@ -34,9 +34,8 @@ def section() -> list[str]:
         "",
         "The pictures are made otherwise than those that the gate is fitted on"
         " (`benchmarks/wrong_pictures.py`); photographs, slices and the leg come with scikit-image,"
-        " scikit-learn, matplotlib and pydicom. No side view of a chest could be had, and no X-ray of"
-        " another body part but one leg: how the gate does there"
-        " is not known.",
+        " scikit-learn, matplotlib and pydicom. Of side views and of other body parts there are a few only:"
+        " how the gate does there is hardly known.",
         "",
     ]
 
@@ -53,7 +52,8 @@ def _weaknesses(record: Record) -> list[str]:
 
 def _real_table(real: Record) -> list[str]:
     rows = []
-    for split, title in SPLITS.items():
+    for split in real:
+        title = SPLITS.get(split, f"{split} (elsewhere)")
         for source, row in real[split].items():
             through = {
                 "value": 1 - row["refused"]["value"],

@@ -2,6 +2,7 @@ import pytest
 
 from hilum.domain.errors import UnsuitableImage
 from hilum.imaging.contract import check_film
+from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.radiograph import ImageFacts
 
 
@@ -33,3 +34,13 @@ def test_refuses_one_pixel_too_few(size: tuple[int, int]) -> None:
 def test_refuses_an_aspect_just_above_three(size: tuple[int, int]) -> None:
     with pytest.raises(UnsuitableImage, match=r"aspect 3\.01:1; at most 3:1"):
         check_film(facts(*size), name="a.png")
+
+
+def test_judges_the_field_and_not_the_border_around_it() -> None:
+    check_film(facts(500, 100), name="a.png", field=ExposedField(0.5, 0.5, 0.5, 1.0))  # 250 x 100
+    with pytest.raises(
+        UnsuitableImage, match=r"the exposed field is 250x80 px; a film needs at least 100 px"
+    ):
+        check_film(facts(500, 200), name="a.png", field=ExposedField(0.5, 0.5, 0.5, 0.4))
+    with pytest.raises(UnsuitableImage, match=r"the exposed field is 500x160 px, aspect 3\.12:1"):
+        check_film(facts(500, 400), name="a.png", field=ExposedField(0.5, 0.5, 1.0, 0.4))

@@ -119,8 +119,8 @@ def decode_film(data: bytes, *, name: str, side_px: int) -> CachedFilm:
         If it cannot be decoded, or lies outside the input contract.
     """
     radiograph = read_radiograph(data, name=name, min_side_px=side_px)
-    check_film(radiograph.facts, name=name)
     field = find_field(radiograph.pixels)
+    check_film(radiograph.facts, name=name, field=field)
     if not field.is_whole and radiograph.pixels.shape != (radiograph.facts.height, radiograph.facts.width):
         fine_side_px = math.ceil(side_px / min(field.width, field.height))  # the field must fill the network
         radiograph = read_radiograph(data, name=name, min_side_px=fine_side_px)

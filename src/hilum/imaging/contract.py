@@ -5,13 +5,14 @@ Judges size and shape only. Whether the picture shows a chest is the input gate'
 
 from hilum.domain.errors import UnsuitableImage
 from hilum.domain.thresholds import MAX_ASPECT_RATIO, MIN_SIDE_PX
+from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.radiograph import ImageFacts
 
 
-def check_film(facts: ImageFacts, *, name: str) -> None:
+def check_film(facts: ImageFacts, *, name: str, field: ExposedField | None = None) -> None:
     """Refuse an image that is too small or too long to be a chest film.
 
-    Judged on the original file, never on a scaled decode.
+    Judged in pixels of the original file, never of a scaled decode, and without the border around the field.
 
     Parameters
     ----------
@@ -19,20 +20,25 @@ def check_film(facts: ImageFacts, *, name: str) -> None:
         From `hilum.imaging.intake.read_radiograph`.
     name
         How the caller's user knows the image.
+    field
+        Where the film lies on the image; all of it by default.
 
     Raises
     ------
     UnsuitableImage
         If the shorter side is below `MIN_SIDE_PX`, or long side / short side above `MAX_ASPECT_RATIO`.
     """
-    short, long = sorted((facts.width, facts.height))
+    width, height, what = facts.width, facts.height, "image"
+    if field is not None and not field.is_whole:
+        width, height, what = round(field.width * width), round(field.height * height), "exposed field"
+    short, long = sorted((width, height))
     if short < MIN_SIDE_PX:
         raise UnsuitableImage(
-            f"{name}: the image is {facts.width}x{facts.height} px; a film needs at least {MIN_SIDE_PX} px on"
+            f"{name}: the {what} is {width}x{height} px; a film needs at least {MIN_SIDE_PX} px on"
             " its shorter side. Export it at full resolution, or exclude it."
         )
     if long > MAX_ASPECT_RATIO * short:
         raise UnsuitableImage(
-            f"{name}: the image is {facts.width}x{facts.height} px, aspect {long / short:.2f}:1; at most"
+            f"{name}: the {what} is {width}x{height} px, aspect {long / short:.2f}:1; at most"
             f" {MAX_ASPECT_RATIO:g}:1 is allowed. Crop it to the chest, or exclude it."
         )

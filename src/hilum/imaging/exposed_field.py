@@ -207,7 +207,7 @@ def _field_within(cuts: dict[str, int], shape: tuple[int, ...], tilt: float = 0.
     right, below = (
         np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) @ from_centre
     )
-    return ExposedField(0.5 + right / width, 0.5 + below / height, across, down, tilt)
+    return ExposedField(0.5 + float(right) / width, 0.5 + float(below) / height, across, down, tilt)
 
 
 def _find_edge(lines: Lines, cuts: dict[str, int], side: str, grey_range: float) -> tuple[float, int] | None:
