@@ -13,8 +13,9 @@ def section() -> list[str]:
     lines = [
         "## Borders around a film",
         "",
-        f"`{record['command']}`, commit `{record['commit']}`, model `{record['model']}`. Drawn bands of any side"
-        ' and grey, the film shrunk into what they leave. "Whole": the picture with its border, as hilum 0.1'
+        f"`{record['command']}`, commit `{record['commit']}`, model `{record['model']}`."
+        ' Drawn bands of any side and grey, the film shrunk into what they leave. "Whole": the picture with'
+        " its border, as hilum 0.1"
         " read it. Intervals: 95 %, bootstrap over films.",
         "",
     ]
