@@ -19,8 +19,9 @@ import sklearn.datasets
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.data.pixel_cache import decode_film, read_file
+from hilum.data.pixel_cache import decode_film
 from hilum.domain.errors import InputError
+from hilum.imaging.file_bytes import read_file
 
 Films = np.ndarray
 PHOTOS = ("astronaut", "camera", "chelsea", "coffee", "rocket", "motorcycle_left", "clock_motion", "horse")

@@ -43,13 +43,13 @@ def films(tmp_path: Path) -> dict[str, Path]:
 
 
 REASONS = {
-    "truncated": "unreadable_image: {}truncated.png: the PNG data are truncated or damaged; a complete PNG"
+    "truncated": "image_damaged: {}truncated.png: the PNG data are truncated or damaged; a complete PNG"
     " file is needed, since a partly decoded film could hide the lesion. Copy or export it again.",
     "zip": "unsupported_format: {}zip.png: this is a ZIP archive; expected a PNG, JPEG, TIFF, BMP, WebP or"
     " DICOM image (told by content, not by file name). Export the film in one of these formats.",
     "one_pixel": "unsuitable_image: {}one_pixel.png: the image is 1x1 px; a film needs at least 100 px on its"
     " shorter side. Export it at full resolution, or exclude it.",
-    "huge": "unreadable_image: {}huge.png: the header says 60000x60000 px; at most 6000 px a side and 25"
+    "huge": "image_too_large: {}huge.png: the header says 60000x60000 px; at most 6000 px a side and 25"
     " million pixels are allowed. Export the film at a lower resolution.",
 }
 

@@ -201,7 +201,7 @@ def test_unusable_films_are_kept_with_their_reason(
     assert reasons.pop("good") is pd.NA
     assert reasons.pop("just") is pd.NA
     assert {name: str(reason).split(": ")[0] for name, reason in reasons.items()} == {
-        "cut": "unreadable_image",
+        "cut": "image_damaged",
         "zip": "unsupported_format",
         "none": "unsupported_format",
         "small": "unsuitable_image",
@@ -231,7 +231,7 @@ def test_files_listed_but_not_there_are_excluded(read: Read, tmp_path: Path):
     (tmp_path / "list.csv").write_text("path,label,split\na.png,TB,train\ngone.png,TB,train\n")
     reasons = column(read(tmp_path / "list.csv"), "excluded")
     assert reasons["gone.png"] == (
-        "unreadable_image: gone.png: cannot be opened (No such file or directory). Check the path."
+        "file_unreadable: gone.png: cannot be opened (No such file or directory). Check the path."
     )
 
 

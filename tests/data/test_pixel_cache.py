@@ -11,6 +11,7 @@ import pytest
 from hilum.data import pixel_cache
 from hilum.data.pixel_cache import CachedFilm, PixelCache, decode_film, default_cache_folder
 from hilum.domain.errors import ConfigError, UnreadableImage, UnsuitableImage
+from hilum.domain.thresholds import MAX_FILE_BYTES
 from tests.conftest import draw_blob
 
 SIDE = 64
@@ -122,8 +123,8 @@ def test_bad_films_are_refused_and_leave_no_entry(cache: PixelCache, tmp_path: P
 def test_a_file_above_the_size_limit_is_not_opened(cache: PixelCache, tmp_path: Path):
     huge = tmp_path / "huge.png"
     with huge.open("wb") as file:
-        file.truncate(32 * 1024 * 1024 + 1)
-    with pytest.raises(UnreadableImage, match="the file has 33554433 bytes; at most 33554432 are read"):
+        file.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(UnreadableImage, match=f"the file has {MAX_FILE_BYTES + 1:,} bytes; at most"):
         cache.read_film(huge, name="huge.png")
 
 

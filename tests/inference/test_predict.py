@@ -82,10 +82,10 @@ def test_bad_films_keep_their_place_and_stop_nothing(tmp_path: Path, network: Fa
     assert [answer.path for answer in answers] == [str(path) for path in order]
     assert [answer.decision is None for answer in answers] == [True, False, True, True, False, True]
     assert [answer.reason.split(": ")[0] for answer in answers] == [
-        "unreadable_image", "", "unreadable_image", "unsuitable_image", "", "empty_dataset",
+        "image_damaged", "", "file_unreadable", "unsuitable_image", "", "empty_dataset",
     ]  # fmt: skip
     assert answers[2].reason == (
-        f"unreadable_image: {tmp_path / 'gone.png'}: cannot be opened"
+        f"file_unreadable: {tmp_path / 'gone.png'}: cannot be opened"
         " (No such file or directory). Check the path."
     )
     assert int(answers[1].pixels[0, 0]) == 10

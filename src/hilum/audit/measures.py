@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum.data.ingest import Dataset
-from hilum.data.pixel_cache import read_file
 from hilum.domain.errors import InputError, UnreadableImage
 from hilum.domain.thresholds import COLOUR_MIN_CHANNEL_GREY, TYPICAL_MIN_CORRELATION
 from hilum.imaging.appearance import match_template, mean_film, measure_appearance
 from hilum.imaging.damage import DECODER_ERRORS
+from hilum.imaging.file_bytes import read_file
 from hilum.imaging.fingerprint import perceptual_hash, thumbnail
 from hilum.imaging.intake import read_radiograph
 from hilum.imaging.quiet import decoder_warnings_ignored

@@ -70,6 +70,8 @@ def dump_config(config: TrainConfig) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
+        raise ConfigError(f"{path}: is not a regular file. Give an existing file to --config.")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

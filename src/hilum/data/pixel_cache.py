@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import ConfigError, UnreadableImage
-from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.domain.errors import ConfigError
 from hilum.imaging.contract import check_film
 from hilum.imaging.exposed_field import ExposedField, find_field
+from hilum.imaging.file_bytes import read_file
 from hilum.imaging.fingerprint import content_sha256
 from hilum.imaging.intake import read_radiograph
 from hilum.imaging.preprocess import resize_film
@@ -88,26 +88,6 @@ class PixelCache:
         except OSError:
             return None
         return _unpack(data, sha256, side_px=self.side_px)
-
-
-def read_file(path: Path, *, name: str) -> bytes:
-    """Return a file's bytes, its size checked first.
-
-    Raises
-    ------
-    UnreadableImage
-        If it cannot be opened or is too large.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise UnreadableImage(
-                f"{name}: the file has {size} bytes; at most {MAX_FILE_BYTES} are read."
-                " Export a smaller file."
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(f"{name}: cannot be opened ({error.strerror}). Check the path.") from error
 
 
 def decode_film(data: bytes, *, name: str, side_px: int) -> CachedFilm:

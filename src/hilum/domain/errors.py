@@ -2,8 +2,16 @@
 
 HilumError
   InputError              the caller's file or request: exit 1 (HTTP 4xx)
-    UnreadableImage       not an image, damaged, or larger than we agree to decode
-      UnsupportedFormat   another kind of file, or a DICOM coding that is not decoded here
+    UnreadableImage       not an image we decode; a class below says why where that is known
+      FileUnreadable      not there, not allowed to be read, or no regular file (a pipe, a device, a folder)
+      FileTooLarge        more bytes than we agree to read
+      ImageTooLarge       more pixels, or more bytes once inflated, than we agree to decode
+      DamagedImage        cut short, or decodes with errors
+      HostileFile         a program is hidden in it
+      SeveralFrames       more than one picture
+      NoPixels            a file of ours without a picture
+      UnsupportedFormat   another kind of file
+      UnsupportedCoding   a whole file of ours, coded in a way that is not decoded here
     UnsuitableImage       readable, but outside the input contract (size, aspect)
     FilmRefused           readable, but the input gate says that it is no film to be scored
     EmptyDataset          a data folder or table without usable films
@@ -45,10 +53,58 @@ class UnreadableImage(InputError):
     code = "unreadable_image"
 
 
+class FileUnreadable(UnreadableImage):
+    """The file is not there, may not be read, or is a pipe, a device, a socket or a folder."""
+
+    code = "file_unreadable"
+
+
+class FileTooLarge(UnreadableImage):
+    """The file has more bytes than we agree to read."""
+
+    code = "too_large"
+
+
+class ImageTooLarge(UnreadableImage):
+    """The picture has more pixels, or inflates to more bytes, than we agree to decode."""
+
+    code = "image_too_large"
+
+
+class DamagedImage(UnreadableImage):
+    """The file is cut short or decodes with errors: a part of the film may be missing."""
+
+    code = "image_damaged"
+
+
+class HostileFile(UnreadableImage):
+    """A program is hidden in the file."""
+
+    code = "hostile_file"
+
+
+class SeveralFrames(UnreadableImage):
+    """The file holds more than one picture, and nothing says which of them is the film."""
+
+    code = "several_frames"
+
+
+class NoPixels(UnreadableImage):
+    """The file is one of ours, but holds no picture."""
+
+    code = "no_pixels"
+
+
 class UnsupportedFormat(UnreadableImage):
-    """The file is of a kind, or coded in a way, that we do not decode; it need not be damaged."""
+    """The file is of a kind that we do not decode; it need not be damaged."""
 
     code = "unsupported_format"
+
+
+class UnsupportedCoding(UnreadableImage):
+    """The file is whole and of a kind we read, but its pixels are coded in a way that is not decoded here."""
+
+    code = "unsupported_coding"
 
 
 class UnsuitableImage(InputError):

@@ -4,13 +4,12 @@ Training, prediction, the service and the PACS node all read films through `read
 before anything is decoded and trusts magic bytes, never a file name. Knows nothing about HTTP or data sets.
 """
 
-import stat
 from pathlib import Path
 
-from hilum.domain.errors import UnreadableImage, UnsupportedFormat
-from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.domain.errors import DamagedImage, HostileFile, UnsupportedFormat
 from hilum.imaging.damage import damaged_message
 from hilum.imaging.dicom import read_dicom
+from hilum.imaging.file_bytes import read_file
 from hilum.imaging.headers import DICOM_PREFIX_OFFSET, PROGRAMS, describe_other, header_size, sniff_format
 from hilum.imaging.limits import check_bytes, check_size
 from hilum.imaging.radiograph import Radiograph
@@ -43,7 +42,7 @@ def read_radiograph(
         quotes no header value that could identify a patient.
     """
     label = _label(source, name)
-    data = _read_bytes(source, label)
+    data = source if isinstance(source, bytes) else read_file(source, name=label)
     check_bytes(len(data), name=label)
     file_format = sniff_format(data)
     if file_format is None:
@@ -53,14 +52,14 @@ def read_radiograph(
         )
     if file_format == "DICOM":
         if describe_other(data[:DICOM_PREFIX_OFFSET]) in PROGRAMS:
-            raise UnreadableImage(
+            raise HostileFile(
                 f"{label}: a program is hidden in the DICOM preamble; it must be empty or a TIFF header."
                 " Treat the file as hostile and ask the sender."
             )
         return read_dicom(data, name=label)
     size = header_size(data, file_format)
     if size is None:
-        raise UnreadableImage(damaged_message(label, file_format))
+        raise DamagedImage(damaged_message(label, file_format))
     check_size(*size, name=label)
     return read_raster(data, file_format, name=label, min_side_px=min_side_px)
 
@@ -70,24 +69,3 @@ def _label(source: Path | bytes, name: str | None) -> str:
     if name is None:
         name = "image" if isinstance(source, bytes) else source.name
     return "".join(character if character.isprintable() else "?" for character in name)
-
-
-def _read_bytes(source: Path | bytes, label: str) -> bytes:
-    """Read a whole regular file, at most one byte more than allowed."""
-    if isinstance(source, bytes):
-        return source
-    try:
-        status = source.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImage(
-                f"{label}: this is not a regular file; expected an image file. Name the file itself."
-            )
-        check_bytes(status.st_size, name=label)
-        with source.open("rb") as file:
-            return file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL inside the path
-        reason = getattr(error, "strerror", None) or "the path is not valid"
-        raise UnreadableImage(
-            f"{label}: the file cannot be read ({reason}); it must exist and be readable."
-            " Check the path and its rights."
-        ) from error

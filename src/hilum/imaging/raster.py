@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import DamagedImage, SeveralFrames, UnsupportedCoding
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message
 from hilum.imaging.headers import header_size
 from hilum.imaging.quiet import decoder_warnings_ignored
@@ -73,29 +73,29 @@ def read_raster(data: bytes, file_format: str, *, name: str, min_side_px: int | 
 
     Raises
     ------
-    UnreadableImage
-        If the file is damaged or incomplete, holds several frames, or uses a colour model we do not convert.
+    DamagedImage, SeveralFrames, UnsupportedCoding
+        If the file is damaged or incomplete, holds several frames, or is coded in a way we do not decode.
     """
     with decoder_warnings_ignored():
         try:
             if not _is_complete(data, file_format):
-                raise UnreadableImage(damaged_message(name, file_format))
+                raise DamagedImage(damaged_message(name, file_format))
             with Image.open(io.BytesIO(data), formats=(file_format,)) as image:
                 _check_kind(image, file_format, name=name)
                 return _decode(image, data, file_format, min_side_px or 0)
         except DECODER_ERRORS as error:
-            raise UnreadableImage(damaged_message(name, file_format)) from error
+            raise DamagedImage(damaged_message(name, file_format)) from error
 
 
 def _check_kind(image: Image.Image, file_format: str, *, name: str) -> None:
     # The JPEG of a phone may carry a preview behind the picture; the picture comes first.
     if getattr(image, "is_animated", False) and file_format != "JPEG":
-        raise UnreadableImage(
+        raise SeveralFrames(
             f"{name}: the {file_format} file holds more than one frame; exactly 1 is allowed."
             " Export the film alone."
         )
     if image.mode not in PHOTOMETRIC_OF_MODE:
-        raise UnreadableImage(
+        raise UnsupportedCoding(
             f"{name}: the {file_format} pixels are in colour mode {image.mode}; allowed are grey, RGB, CMYK"
             " and palette images. Export it as 8-bit or 16-bit grey."
         )

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from hilum.domain.errors import (
     DecoderFailed,
     DecoderLate,
+    InputError,
     UnreadableImage,
     UnsuitableImage,
-    UnsupportedFormat,
 )
 from hilum.domain.thresholds import DECODE_SECONDS, MAX_PIXELS
 from hilum.imaging.exposed_field import ExposedField
@@ -34,7 +34,8 @@ _START_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20  # the most that Linux gives to anybody: few turns between the processes for one film
 _MAX_HEAD_BYTES = 1 << 16
-_REFUSALS = {kind.__name__: kind for kind in (UnreadableImage, UnsupportedFormat, UnsuitableImage)}
+_KINDS: tuple[type[InputError], ...] = (UnreadableImage, *UnreadableImage.__subclasses__(), UnsuitableImage)
+_REFUSALS = {kind.__name__: kind for kind in _KINDS}
 _QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 

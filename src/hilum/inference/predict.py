@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.ingest import FILM_SUFFIXES
-from hilum.data.pixel_cache import CachedFilm, decode_film, read_file
+from hilum.data.pixel_cache import CachedFilm, decode_film
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.evaluation.operating_points import Scenario, decide
 from hilum.imaging.exposed_field import ExposedField
+from hilum.imaging.file_bytes import read_file
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.gate import InputGate, Refusal
 

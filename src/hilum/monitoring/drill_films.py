@@ -30,6 +30,7 @@ from hilum.domain.thresholds import (
     DRILL_STREAM_PHANTOMS,
 )
 from hilum.evaluation.reference_profile import ReferenceProfile, profile_films
+from hilum.imaging.file_bytes import read_file
 from hilum.imaging.intake import read_radiograph
 from hilum.inference.engine import Engine
 from hilum.inference.graphs import GraphNetwork, read_graph
@@ -149,7 +150,7 @@ def read_films(data: Path) -> list[DrillFilm]:
     rows, _ = dataset.select(_SPLIT)
     sources = rows["source"].fillna("all") if "source" in rows else ["all"] * len(rows)
     return [
-        DrillFilm(str(label), str(source), (dataset.root / path).read_bytes())
+        DrillFilm(str(label), str(source), read_file(dataset.root / path, name=str(path)))
         for path, label, source in zip(rows["path"], rows["label"], sources, strict=True)
     ]
 
