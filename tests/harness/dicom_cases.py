@@ -87,8 +87,8 @@ def _bit_cases() -> Iterator[Case]:
         yield f"BitsStored {value}", _grey(BitsStored=value, HighBit=7), "refused"
     for value in (0, 1, 7, 9, 12, 24, 32, 64, 255):
         yield f"BitsAllocated {value}", _grey(BitsAllocated=value), "refused"
-    yield "BitsAllocated missing", _grey(BitsAllocated=None), "refused"
-    yield "BitsStored missing", _grey(BitsStored=None, HighBit=7), "refused"
+    yield "BitsAllocated missing", _grey(BitsAllocated=None), "same"
+    yield "BitsStored missing", _grey(BitsStored=None, HighBit=7), "same"
     yield "HighBit missing", _grey(HighBit=None), "same"
     for value in (0, 3, 40, 255):
         yield f"HighBit {value}", _grey(HighBit=value), "same"
@@ -98,7 +98,7 @@ def _bit_cases() -> Iterator[Case]:
     signed = drawn().astype(np.int16) - 128
     yield "PixelRepresentation 1", dicom(signed, WindowCenter=0, WindowWidth=256, Modality="DX"), "same"
     yield "PixelRepresentation 2", _grey(PixelRepresentation=2), "refused"
-    yield "PixelRepresentation missing", _grey(PixelRepresentation=None), "refused"
+    yield "PixelRepresentation missing", _grey(PixelRepresentation=None), "same"
 
 
 def _photometric_cases() -> Iterator[Case]:
@@ -107,7 +107,6 @@ def _photometric_cases() -> Iterator[Case]:
     refused = (
         "",
         "MONOCHROME3",
-        "monochrome2",
         "HSV",
         "ARGB",
         "CMYK",
@@ -117,6 +116,7 @@ def _photometric_cases() -> Iterator[Case]:
     )
     for value in refused:
         yield f"PhotometricInterpretation {value!r}", _grey(PhotometricInterpretation=value), "refused"
+    yield "monochrome2", _grey(PhotometricInterpretation="monochrome2"), "same"
     for value in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"):
         yield f"{value} of one sample", _grey(PhotometricInterpretation=value), "refused"
     yield "PhotometricInterpretation missing", _grey(PhotometricInterpretation=None), "refused"
@@ -126,24 +126,26 @@ def _photometric_cases() -> Iterator[Case]:
     rgb = np.stack([drawn()] * 3, axis=2)
     yield "RGB", dicom(rgb, Modality="DX"), "same"
     yield "RGB by planes", dicom(rgb.transpose(2, 0, 1).reshape(128, 128, 3), PlanarConfiguration=1), "same"
-    yield "RGB, PlanarConfiguration missing", dicom(rgb, PlanarConfiguration=None), "refused"
+    yield "RGB, PlanarConfiguration missing", dicom(rgb, PlanarConfiguration=None), "same"
     yield "RGB, PlanarConfiguration 2", dicom(rgb, PlanarConfiguration=2), "refused"
     yield "RGB of two samples", dicom(rgb, SamplesPerPixel=2), "refused"
 
 
 def _number_cases() -> Iterator[Case]:
-    junk = ("NaN", "nan", "inf", "-inf", "1e400", "-1e400", "abc", "0x10", "1,5", "--1")
+    junk = ("NaN", "nan", "inf", "-inf", "1e400", "-1e400", "abc", "0x10", "--1")
     for value in junk:
         text = value.encode().ljust(len(value) + len(value) % 2)
-        yield f"RescaleSlope {value}", with_raw(0x00281053, b"DS", text), "refused"
-        yield f"RescaleIntercept {value}", with_raw(0x00281052, b"DS", text), "refused"
+        yield f"RescaleSlope {value}", with_raw(0x00281053, b"DS", text), "same"
+        yield f"RescaleIntercept {value}", with_raw(0x00281052, b"DS", text), "same"
+    yield "RescaleSlope 1,0", with_raw(0x00281053, b"DS", b"1,0 "), "same"
+    yield "RescaleIntercept 0,25", with_raw(0x00281052, b"DS", b"0,25"), "close"
     for value in ("NaN", "inf", "-inf", "1e400"):
         text = value.encode().ljust(len(value) + len(value) % 2)
         yield f"WindowCenter {value}", with_raw(0x00281050, b"DS", text), "near"
         yield f"WindowWidth {value}", with_raw(0x00281051, b"DS", text), "near"
     for value in ("abc", "0x10"):
-        yield f"WindowCenter {value}", with_raw(0x00281050, b"DS", value.encode()), "refused"
-    yield "RescaleSlope 0", _grey(RescaleSlope="0", RescaleIntercept="0"), "refused"
+        yield f"WindowCenter {value}", with_raw(0x00281050, b"DS", value.encode()), "near"
+    yield "RescaleSlope 0", _grey(RescaleSlope="0", RescaleIntercept="0"), "same"
     yield "RescaleSlope empty", with_raw(0x00281053, b"DS", b""), "same"
     yield "RescaleSlope 1", _grey(RescaleSlope="1", RescaleIntercept="0"), "same"
     yield "RescaleSlope tiny", _grey(RescaleSlope="1e-300"), "near"
@@ -159,7 +161,7 @@ def _number_cases() -> Iterator[Case]:
     yield "VOI LUT that begins at 60,000", _grey(VOILUTSequence=lut_item(256, 60_000, 8, identity)), "near"
     yield "VOI LUT of too few entries", _grey(VOILUTSequence=lut_item(256, 0, 8, identity[:20])), "refused"
     yield "VOI LUT of depth 40", _grey(VOILUTSequence=lut_item(256, 0, 40, identity)), "same"
-    yield "VOI LUT without data", _grey(VOILUTSequence=Sequence([Dataset()])), "refused"
+    yield "VOI LUT without data", _grey(VOILUTSequence=Sequence([Dataset()])), "same"
     yield "VOI LUT without items", _grey(VOILUTSequence=Sequence([])), "same"
     yield (
         "modality LUT of too few entries",
@@ -172,10 +174,11 @@ def _number_cases() -> Iterator[Case]:
             _grey(**({} if value is None else {"NumberOfFrames": value})),
             "same",
         )
-    for value in ("0", "2", "100000", "-1"):
+    yield "NumberOfFrames 0", _grey(NumberOfFrames="0"), "same"
+    for value in ("2", "100000", "-1"):
         yield f"NumberOfFrames {value}", _grey(NumberOfFrames=value), "refused"
-    yield "NumberOfFrames abc", with_raw(0x00280008, b"IS", b"abc "), "refused"
-    yield "NumberOfFrames 1.5", with_raw(0x00280008, b"IS", b"1.5 "), "refused"
+    yield "NumberOfFrames abc", with_raw(0x00280008, b"IS", b"abc "), "same"
+    yield "NumberOfFrames 1.5", with_raw(0x00280008, b"IS", b"1.5 "), "same"
     yield "PixelPaddingValue", _grey(PixelPaddingValue=3), "same"
 
 
@@ -208,7 +211,7 @@ def _structure_cases() -> Iterator[Case]:
         good.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0"),
         "same",
     )
-    yield "native said to be RLE", good.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"), "refused"
+    yield "native said to be RLE", good.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"), "same"
     elements = dcmread(io.BytesIO(good))
     yield "tags in reverse order", _reversed_order(elements, good[:meta_end]), "same"
     double = _element(0x00280010, b"US", struct.pack("<H", 64))

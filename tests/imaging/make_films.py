@@ -10,9 +10,12 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import uid
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.sequence import Sequence
+
+from hilum.imaging.dicom_file import labelled, meta_end
 
 HEIGHT, WIDTH = 40, 56
 PATIENT = "ROENTGEN^ANNA"  # planted: must never turn up in a message
@@ -138,6 +141,31 @@ def dicom(stored: NDArray[Any], *, syntax: str = uid.ExplicitVRLittleEndian, **a
     return written(dataset(stored, syntax=syntax, **attributes))
 
 
+def with_text(stored: NDArray[Any], **texts: str) -> bytes:
+    """Write a DICOM file with any text in decimal attributes, which pydicom would not write itself."""
+    ds = dataset(stored)
+    tags = [tag_for_keyword(keyword) or 0 for keyword in texts]
+    for tag, text in zip(tags, texts.values(), strict=True):
+        ds.add_new(tag, "LO", text)
+    data = written(ds)
+    for tag in tags:
+        head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+        data = data.replace(head + b"LO", head + b"DS")
+    return data
+
+
+def with_element(data: bytes, value: bytes, *, undefined_length: bool = False) -> bytes:
+    """Put another value into the pixel data of an Explicit VR file; what followed it is lost."""
+    start = data.index(b"\xe0\x7f\x10\x00") + 8
+    return data[:start] + struct.pack("<I", 0xFFFFFFFF if undefined_length else len(value)) + value
+
+
+def items(*fragments: bytes) -> bytes:
+    """Build the items of encapsulated pixel data, without a delimiter at the end."""
+    heads = (struct.pack("<HHI", 0xFFFE, 0xE000, len(fragment)) for fragment in fragments)
+    return b"".join(head + fragment for head, fragment in zip(heads, fragments, strict=True))
+
+
 def compressed(stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
     """Write a DICOM file whose frame pydicom compressed (RLE, JPEG-LS, JPEG 2000)."""
     ds = dataset(stored, **attributes)
@@ -146,11 +174,16 @@ def compressed(stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
 
 
 def with_frame(frame: bytes, stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
-    """Write a DICOM file around a compressed frame given as it is."""
-    ds = dataset(stored, syntax=syntax, **attributes)
+    """Write a DICOM file around a compressed frame given as it is, under any label."""
+    ds = dataset(stored, syntax=uid.JPEG2000, **attributes)
     ds.PixelData = encapsulate([frame])
     ds["PixelData"].VR = "OB"
-    return written(ds)
+    return relabelled(written(ds), syntax)
+
+
+def relabelled(data: bytes, syntax: str) -> bytes:
+    """Put another transfer syntax before a data set that is left as it is."""
+    return labelled(syntax, data[meta_end(data)[0] :])
 
 
 def jpeg_frame(pixels: NDArray[np.uint8]) -> bytes:
@@ -170,6 +203,14 @@ def written(ds: Dataset) -> bytes:
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def stream_of(stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
+    """Return the bare compressed stream that pydicom makes of a picture."""
+    ds = dataset(stored, **attributes)
+    ds.compress(uid.UID(syntax), generate_instance_uid=False)
+    frame: bytes = get_frame(ds.PixelData, 0, number_of_frames=1)
+    return frame.rstrip(b"\0") if frame.rstrip(b"\0").endswith(b"\xff\xd9") else frame
 
 
 def lut_item(entries: int, first: int, bits: int, data: list[int] | bytes) -> Sequence:

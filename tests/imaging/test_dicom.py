@@ -110,13 +110,20 @@ REFUSED = {
     "frames": (dicom(GREY, NumberOfFrames=2), "(0028,0008) NumberOfFrames is 2; exactly 1 is allowed"),
     "1 bit": (dicom(GREY, BitsStored=1), "(0028,0101) BitsStored is 1; 8 to 16"),
     "stored above allocated": (dicom(GREY, BitsStored=12), "(0028,0101) BitsStored is 12; 8 to 16"),
-    "no bits": (dicom(GREY, BitsStored=None, HighBit=7), "attribute BitsStored is missing"),
+    "no bits": (dicom(GREY, BitsStored=None, BitsAllocated=None, HighBit=None), "one of them is needed"),
+    "packed": (dicom(GREY, BitsAllocated=12), "(0028,0100) BitsAllocated is 12; 8, 16 or 32"),
     "photometric": (dicom(GREY, PhotometricInterpretation="HSV"), "(0028,0004) PhotometricInterpretation"),
     "samples": (dicom(GREY, SamplesPerPixel=3), "SamplesPerPixel is 3; MONOCHROME2 needs 1"),
-    "rescale not a number": (dicom(GREY, RescaleSlope="0", RescaleIntercept="0"), "truncated or damaged"),
     "more rows than pixels": (dicom(GREY, Rows=41), "truncated or damaged"),
-    "half the rows of the pixels": (dicom(GREY, Rows=20), "truncated or damaged"),
-    "half the rows of the colour pixels": (dicom(RGB, Rows=20), "truncated or damaged"),
+    "half the rows of the pixels": (dicom(GREY, Rows=20), "make 1120 bytes, the pixel data are 2240;"),
+    "half the rows of the colour pixels": (
+        dicom(RGB, Rows=20),
+        "header make 3360 bytes, the pixel data are 6720; the two must agree",
+    ),
+    "planar": (dicom(RGB, PlanarConfiguration=2), "attribute PlanarConfiguration is 2; 0 or 1 is allowed"),
+    "a report": (dicom(GREY, Rows=None, PixelData=None), "holds no image"),
+    "cut in the header": (dicom(GREY, PixelData=None)[:-3], "truncated or damaged"),
+    "floats": (dicom(GREY).replace(b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00"), "floating-point numbers"),
     "mpeg": (
         with_frame(b"mpeg", GREY, uid.MPEG2MPML),
         "transfer syntax is MPEG2 Main Profile / Main Level; allowed",
@@ -146,8 +153,11 @@ def test_refusals_name_the_attribute_and_no_patient(case: str) -> None:
 
 
 def test_a_frame_of_another_size_than_the_header_is_refused() -> None:
-    for frame in (jpeg_frame(GREY[:20]), b"\xff\xd8\xff\xd9"):
-        with pytest.raises(UnreadableImage, match="truncated or damaged"):
+    for frame, reason in (
+        (jpeg_frame(GREY[:20]), "compressed frame is 56x20 px, .* say 56x40"),
+        (b"\xff\xd8\xff\xd9", "truncated or damaged"),
+    ):
+        with pytest.raises(UnreadableImage, match=reason):
             read_radiograph(with_frame(frame, GREY, uid.JPEGBaseline8Bit))
 
 

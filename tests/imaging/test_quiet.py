@@ -35,8 +35,10 @@ def test_overlapping_threads_leave_the_filters_as_they_were() -> None:
 
 def test_the_log_of_pydicom_is_silent_inside_and_back_outside(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("pydicom")
+    child = logging.getLogger("pydicom.pixels.decoders.base")
     with decoder_warnings_ignored(), decoder_warnings_ignored():
         log.warning("header value")
+        child.exception("a traceback")
     assert caplog.messages == []
     log.warning("back")
     assert caplog.messages == ["back"]

@@ -5,35 +5,51 @@ could be one enters a message or a chained exception. Knows nothing about the ne
 """
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom import dcmread, uid
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from hilum.domain.errors import UnreadableImage
-from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message
-from hilum.imaging.dicom_file import JPEG_2000, JPEG_DCT, frame_of, part_10, transfer_syntax
+from hilum.imaging.dicom_file import part_10, transfer_syntax
+from hilum.imaging.dicom_frame import (
+    DCT_MARKERS,
+    JPEG_2000,
+    JPEG_DCT,
+    JPEG_LS,
+    NATIVE,
+    PixelElement,
+    checked_streams,
+    decode_dct,
+    put_native,
+    put_stream,
+    read_pixel_element,
+    real_syntax,
+)
 from hilum.imaging.dicom_grey import displayed_grey
-from hilum.imaging.limits import check_size
+from hilum.imaging.dicom_header import (
+    BITS_OF_BYTE,
+    MONOCHROME,
+    PALETTE,
+    complete_header,
+    value_or_none,
+)
+from hilum.imaging.dicom_lut import palette_grey
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, to_bytes
 
-MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
-COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
-PALETTE = "PALETTE COLOR"
-COLOUR_SAMPLES = 3
-PLUGINS = {
-    RLELossless: "pydicom",
+FLOAT_PIXELS: Final = frozenset({b"\xe0\x7f\x08\0", b"\xe0\x7f\x09\0"})  # FloatPixelData and its double
+PLUGINS: Final = {
+    uid.RLELossless: "pydicom",
     **dict.fromkeys(JPEG_2000, "pylibjpeg"),
-    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys(JPEG_LS, "pyjpegls"),
     **dict.fromkeys(JPEG_DCT, "pillow"),
 }
 """Who decodes what, where pydicom would take whoever is installed: on damaged streams pylibjpeg-rle panics
@@ -62,94 +78,98 @@ def read_dicom(data: bytes, *, name: str) -> Radiograph:
     """
     with decoder_warnings_ignored():
         try:
-            dataset = dcmread(io.BytesIO(part_10(data, name=name)), force=True)
-            facts = _facts(dataset, len(data), name=name)
-            grey = _decode(dataset, facts, name=name)
+            data_set = part_10(data, name=name)
+            file = io.BytesIO(data_set)
+            dataset = dcmread(file, force=True, stop_before_pixels=True)
+            position = file.tell()
+            is_little = dataset.original_encoding[1] is not False
+            element = read_pixel_element(data_set, position, is_little=is_little)
+            if element is None:
+                raise _without_pixels(dataset, data_set[position:], len(data_set), name=name)
+            if "Rows" not in dataset:  # the tags are out of order, and the rest comes behind the pixels
+                dataset = dcmread(io.BytesIO(data_set), force=True)
+            facts = complete_header(dataset, len(data), name=name)
+            grey = _decode(dataset, element, facts, name=name)
         except DECODER_ERRORS:
             # Not chained: messages of pydicom quote header values, and a logged traceback would show them.
             raise UnreadableImage(damaged_message(name, "DICOM")) from None
     return Radiograph(pixels=grey, facts=facts)
 
 
-def _facts(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFacts:
-    """Check the image attributes against the limits before any pixel is decoded."""
-    if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
-        raise UnreadableImage(
-            f"{name}: the DICOM file holds no image; (0028,0010) Rows, (0028,0011) Columns and (7FE0,0010)"
-            " PixelData are needed. Export the image object, not a report or directory."
+def _without_pixels(dataset: Dataset, rest: bytes, file_end: int, *, name: str) -> UnreadableImage:
+    """Say why there are no pixels: never any, of another kind, or the file ends before them."""
+    if rest[:4] in FLOAT_PIXELS:
+        return UnreadableImage(
+            f"{name}: the DICOM pixels are floating-point numbers; whole numbers (7FE0,0010) PixelData are"
+            " needed. Export the film itself, not a derived map."
         )
-    width, height = _whole(dataset, "Columns", name=name), _whole(dataset, "Rows", name=name)
-    check_size(width, height, name=name)
-    frames = _whole(dataset, "NumberOfFrames", 1, name=name)
-    if frames != 1:
-        raise UnreadableImage(
-            f"{name}: (0028,0008) NumberOfFrames is {frames}; exactly 1 is allowed. Export the film alone."
-        )
-    bits = _whole(dataset, "BitsStored", name=name)
-    if not MIN_BITS_STORED <= bits <= min(MAX_BITS_STORED, _whole(dataset, "BitsAllocated", name=name)):
-        raise UnreadableImage(
-            f"{name}: (0028,0101) BitsStored is {bits}; {MIN_BITS_STORED} to {MAX_BITS_STORED}, within"
-            " BitsAllocated, are allowed. Export the film with its grey values."
-        )
-    photometric = dataset.get("PhotometricInterpretation")
-    if photometric not in MONOCHROME | COLOUR | {PALETTE}:
-        raise UnreadableImage(
-            f"{name}: (0028,0004) PhotometricInterpretation is missing or not one of"
-            " MONOCHROME1, MONOCHROME2, RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT,"
-            " PALETTE COLOR. Export the image as monochrome."
-        )
-    samples = _whole(dataset, "SamplesPerPixel", 1, name=name)
-    expected = COLOUR_SAMPLES if photometric in COLOUR else 1
-    if samples != expected:
-        raise UnreadableImage(
-            f"{name}: (0028,0002) SamplesPerPixel is {samples}; {photometric} needs {expected}."
-            " Export the image as monochrome."
-        )
-    return ImageFacts(
-        format="DICOM",
-        width=width,
-        height=height,
-        bits=bits,
-        photometric=str(photometric),
-        file_bytes=file_bytes,
+    last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
+    if isinstance(last, RawDataElement) and last.value_tell + last.length != file_end:
+        return UnreadableImage(damaged_message(name, "DICOM"))
+    return UnreadableImage(
+        f"{name}: the DICOM file holds no image; (0028,0010) Rows, (0028,0011) Columns and (7FE0,0010)"
+        " PixelData are needed. Export the image object, not a report or directory."
     )
 
 
-def _whole(dataset: Dataset, keyword: str, default: int | None = None, *, name: str) -> int:
-    """Read an attribute that must be one whole number."""
-    value = dataset.get(keyword)
-    if value in (None, "") and default is not None:
-        return default
-    if not isinstance(value, int):
-        raise UnreadableImage(
-            f"{name}: the DICOM attribute {keyword} is missing or not one whole number; a single value is"
-            " needed. The file is damaged: export it again."
-        )
-    return int(value)
-
-
-def _decode(dataset: Dataset, facts: ImageFacts, *, name: str) -> NDArray[np.uint8]:
+def _decode(dataset: Dataset, element: PixelElement, facts: ImageFacts, *, name: str) -> NDArray[np.uint8]:
     """Decode the frame and bring it to uint8 (H, W), air dark."""
-    syntax = transfer_syntax(dataset, name=name)
-    stored = frame_of(dataset, syntax, facts, name=name)
-    if stored is None:
-        # Unused bits are masked by HighBit in `dicom_grey`; pydicom would ignore HighBit.
-        options: dict[str, Any] = {"raw": False, "correct_unused_bits": False}
-        if syntax in PLUGINS:
-            options["decoding_plugin"] = PLUGINS[syntax]
-        stored, _ = get_decoder(syntax).as_array(dataset, **options)
-    sides = (facts.height, facts.width)
-    if stored.shape != (sides if facts.photometric not in COLOUR else (*sides, COLOUR_SAMPLES)):
-        raise ValueError("pydicom takes surplus data for further frames")
+    native_bytes = (
+        facts.width * facts.height * dataset.SamplesPerPixel * dataset.BitsAllocated // BITS_OF_BYTE
+    )
+    if facts.photometric == "YBR_FULL_422":
+        native_bytes = native_bytes * 2 // 3  # half of the colour samples: PS3.3 C.7.6.3.1.2
+    syntax = real_syntax(transfer_syntax(dataset), element, native_bytes, name=name)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stored = _stored(dataset, element, syntax, facts, native_bytes, name=name)
     if syntax in JPEG_2000 and np.ptp(stored) == 0:
         raise ValueError("the frame is one grey value, which is how OpenJPEG shows a damaged stream")
     if facts.photometric in MONOCHROME:
-        return displayed_grey(dataset, stored, native=not syntax.is_encapsulated)
+        return displayed_grey(dataset, stored, native=syntax in NATIVE | {uid.RLELossless})
     if facts.photometric == PALETTE:
-        stored = apply_color_lut(stored, dataset)
-        full_scale = np.iinfo(stored.dtype).max
-    else:
-        full_scale = (1 << facts.bits) - 1
+        return palette_grey(dataset, stored)
+    full_scale = (1 << facts.bits) - 1
     if full_scale != WHITE:
         stored = to_bytes(stored * (WHITE / full_scale))
     return np.array(Image.fromarray(np.ascontiguousarray(stored)).convert("L"))
+
+
+def _stored(
+    dataset: Dataset,
+    element: PixelElement,
+    syntax: uid.UID,
+    facts: ImageFacts,
+    native_bytes: int,
+    *,
+    name: str,
+) -> NDArray[Any]:
+    """Decode the stored values: (H, W), or (H, W, 3) for colour."""
+    if syntax in NATIVE:
+        put_native(dataset, element, native_bytes, name=name)
+        return _decoded(dataset, syntax)
+    dataset.PlanarConfiguration = value_or_none(dataset, "PlanarConfiguration") or 0
+    if syntax == uid.RLELossless:
+        put_stream(dataset, element.value)
+        return _decoded(dataset, syntax)
+    header, streams = checked_streams(element, facts, name=name)
+    if header.marker in DCT_MARKERS:
+        whole, grey = decode_dct(header, streams, name=name)
+        if dataset.SamplesPerPixel == 1:
+            return grey
+        streams = [whole]
+    for stream in streams:
+        put_stream(dataset, stream)
+        try:
+            return _decoded(dataset, syntax)
+        except DECODER_ERRORS:
+            continue
+    raise ValueError("no decoder takes the compressed frame")
+
+
+def _decoded(dataset: Dataset, syntax: uid.UID) -> NDArray[Any]:
+    # Unused bits are masked by HighBit in `dicom_grey`; pydicom would ignore HighBit.
+    options: dict[str, Any] = {"raw": False, "correct_unused_bits": False}
+    if syntax in PLUGINS:
+        options["decoding_plugin"] = PLUGINS[syntax]
+    return get_decoder(syntax).as_array(dataset, **options)[0]

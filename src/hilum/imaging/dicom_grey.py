@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
+from hilum.imaging.dicom_header import decimals, value_or_none
+from hilum.imaging.dicom_lut import sequence_lut
 from hilum.imaging.windowing import WHITE, robust_window, to_bytes
 
-MAX_LUT_ENTRIES = 1 << 16
-NEGATIVE_FROM = 1 << 15  # first value of a 16-bit two's complement that means a negative number
 LINEAR_MIN_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
 WIDEST_CODE_BYTES = 2  # of stored values that are counted and looked up as they are
 EXACT_COUNT = 1 << 24  # up to here float32, in which OpenCV counts, holds every whole number
@@ -40,11 +39,6 @@ def displayed_grey(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
     Returns
     -------
     uint8 (H, W), C-contiguous, MONOCHROME2.
-
-    Raises
-    ------
-    ValueError
-        If a rescale or LUT makes no sense.
     """
     if stored.dtype.itemsize > WIDEST_CODE_BYTES:
         narrow = np.int16 if dataset.get("PixelRepresentation") == 1 else np.uint16
@@ -56,13 +50,21 @@ def displayed_grey(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
     values = _stored_values(dataset, present.view(stored.dtype), native=native)
     padding = _padding(dataset, values)
     grey = _voi(dataset, _modality(dataset, values), counts[present], padding)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    if _is_inverse(dataset):
         grey = WHITE - grey
     if padding is not None:
         grey[padding] = 0
     table = np.zeros(len(counts), np.uint8)
     table[present] = grey
     return np.take(table, codes)
+
+
+def _is_inverse(dataset: Dataset) -> bool:
+    """Tell whether low values are shown bright: by PresentationLUTShape if there is one, as in DCMTK."""
+    shape = str(value_or_none(dataset, "PresentationLUTShape") or "")
+    if shape in {"INVERSE", "IDENTITY"}:  # PS3.3 C.11.6.1.2
+        return shape == "INVERSE"
+    return str(dataset.PhotometricInterpretation) == "MONOCHROME1"
 
 
 def _count(codes: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
@@ -80,7 +82,7 @@ def _stored_values(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
     """Keep the bits that count: unused ones may hold an overlay (retired, still met), PS3.5 8.1.1."""
     bits = int(dataset.BitsStored)
     values = stored.astype(np.int32)
-    high_bit = dataset.get("HighBit")
+    high_bit = value_or_none(dataset, "HighBit")
     if native and isinstance(high_bit, int) and bits <= high_bit < dataset.BitsAllocated:
         values >>= high_bit - bits + 1
     values &= (1 << bits) - 1
@@ -92,7 +94,9 @@ def _stored_values(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
 
 def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] | None:
     """Mark pixels outside the exposed field, PS3.3 C.7.5.1.1.2; None if the file names no padding value."""
-    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+    value, limit = (
+        value_or_none(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    )
     if not isinstance(value, int):
         return None
     low, high = sorted((value, limit if isinstance(limit, int) else value))
@@ -101,15 +105,20 @@ def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] |
 
 
 def _modality(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Apply the modality LUT or rescale slope and intercept, PS3.3 C.11.1."""
-    if dataset.get("ModalityLUTSequence"):
-        table, first, _ = _lut(dataset, "ModalityLUTSequence", signed=bool(values.min() < 0))
-        return _look_up(values, table, first).astype(np.float64)
-    slope = _numbers(dataset, "RescaleSlope") or [1.0]
-    intercept = _numbers(dataset, "RescaleIntercept") or [0.0]
-    if slope[0] == 0 or not math.isfinite(slope[0]) or not math.isfinite(intercept[0]):
-        raise ValueError("rescale slope and intercept must be finite, the slope not zero")
-    return values.astype(np.float64) * slope[0] + intercept[0]
+    """Apply the modality LUT or rescale slope and intercept, PS3.3 C.11.1.
+
+    A slope of zero, which would leave one grey value, and what is no number count as not given.
+    """
+    lut = sequence_lut(dataset, "ModalityLUTSequence", signed=bool(values.min() < 0))
+    if lut is not None:
+        return lut.look_up(values).astype(np.float64)
+    slope, *_ = decimals(dataset, "RescaleSlope") or [1.0]
+    intercept, *_ = decimals(dataset, "RescaleIntercept") or [0.0]
+    if slope == 0 or not math.isfinite(slope):
+        slope = 1.0
+    if not math.isfinite(intercept):
+        intercept = 0.0
+    return values.astype(np.float64) * slope + intercept
 
 
 def _voi(
@@ -124,13 +133,15 @@ def _voi(
     not usable.
     """
     grey: NDArray[np.uint8] | None = None
-    if dataset.get("VOILUTSequence"):
-        table, first, white = _lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0))
-        grey = to_bytes(_look_up(np.rint(values).astype(np.int64), table, first) * (WHITE / white))
+    lut = sequence_lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0))
+    if lut is not None:
+        grey = to_bytes(lut.look_up(np.rint(values).astype(np.int64)) * (WHITE / lut.white))
     else:
-        centers, widths = _numbers(dataset, "WindowCenter"), _numbers(dataset, "WindowWidth")
+        centers, widths = decimals(dataset, "WindowCenter"), decimals(dataset, "WindowWidth")
         if centers and widths:
-            grey = windowed(values, centers[0], widths[0], str(dataset.get("VOILUTFunction") or "LINEAR"))
+            grey = windowed(
+                values, centers[0], widths[0], str(value_or_none(dataset, "VOILUTFunction") or "LINEAR")
+            )
     if grey is None or np.ptp(grey if padding is None else grey[~padding]) == 0:
         return robust_window(values, padding, counts=counts)
     return grey
@@ -165,43 +176,3 @@ def windowed(
     if width == LINEAR_MIN_WIDTH:
         return np.where(values > center - 0.5, WHITE, 0).astype(np.uint8)
     return to_bytes(((values - (center - 0.5)) / (width - 1) + 0.5) * WHITE)
-
-
-def _numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """Read a decimal attribute of any multiplicity; [] if it is missing or empty."""
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        return []
-    return [float(part) for part in (value if hasattr(value, "__iter__") else [value])]
-
-
-def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> tuple[NDArray[np.uint16], int, int]:
-    """Read the first item of a LUT sequence, PS3.3 C.11.1.1 and C.11.2.1.1.
-
-    Returns
-    -------
-    Table uint16 (entries,), first mapped value, and the output value that means white.
-    """
-    item = dataset[keyword].value[0]
-    entries, first, bits = (int(part) for part in item.LUTDescriptor)
-    entries = entries or MAX_LUT_ENTRIES  # 0 means 65,536
-    data = item.LUTData
-    if isinstance(data, bytes):
-        narrow = len(data) < 2 * entries
-        order = "<" if dataset.original_encoding[1] is not False else ">"
-        table = np.frombuffer(data, dtype=np.uint8 if narrow else np.dtype(f"{order}u2")).astype(np.uint16)
-    else:
-        table = np.asarray(data, dtype=np.uint16).reshape(-1)
-    if len(table) < entries:
-        raise ValueError("the LUT has fewer entries than its descriptor says")
-    table = table[:entries]
-    if signed and first >= NEGATIVE_FROM:
-        first -= MAX_LUT_ENTRIES
-    if not MIN_BITS_STORED <= bits <= MAX_BITS_STORED or int(table.max()) >> bits:
-        bits = max(int(table.max()).bit_length(), 1)  # some writers leave a wrong depth in the descriptor
-    return table, first, (1 << bits) - 1
-
-
-def _look_up(values: NDArray[np.integer], table: NDArray[np.uint16], first: int) -> NDArray[np.uint16]:
-    """Map values; those outside the table take its first or last entry."""
-    return table[np.clip(values.astype(np.int64) - first, 0, len(table) - 1)]
