@@ -1,5 +1,6 @@
 """The layers of the design hold, in pytest as in the linter."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,13 @@ def test_every_package_has_its_layer():
     named = {name.strip(" ()") for row in layers for name in row.replace(":", "|").split("|")}
     packages = {path.parent.name for path in (ROOT / "src/hilum").glob("*/__init__.py")}
     assert packages <= named
+
+
+def test_json_is_never_written_with_nan():
+    root = Path(__file__).resolve().parents[2] / "src"
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"json.dumps", "json.dump"}:
+                refuses = [keyword for keyword in node.keywords if keyword.arg == "allow_nan"]
+                assert refuses, f"{path.name}:{node.lineno}: give allow_nan=False"
+                assert ast.literal_eval(refuses[0].value) is False

@@ -108,3 +108,16 @@ def test_every_process_gets_a_film_of_the_last_batch():
     assert [[len(batch.labels) for batch in share] for share in shares] == [[2, 2]] * 4
     shares = [list(loader(20, 8, rank=rank, world=4).epoch(0)) for rank in range(4)]
     assert [[len(batch.labels) for batch in share] for share in shares] == [[2, 2, 1]] * 4
+
+
+def test_a_sample_holds_every_class_in_its_share_and_depends_on_the_seed_alone():
+    films = numbered_films(240)
+    films = Films(films.pixels, torch.tensor([0] * 180 + [1] * 59 + [2]), films.rows)
+    torch.manual_seed(1)
+    sample = films.sample(24, seed=5)
+    assert sample.class_counts().tolist() == [18, 6, 1]
+    torch.manual_seed(2)
+    assert torch.equal(films.sample(24, seed=5).pixels, sample.pixels)
+    assert not torch.equal(films.sample(24, seed=6).pixels, sample.pixels)
+    assert films.sample(240, seed=5) is films
+    assert len(sample.rows) == len(sample)

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from hilum.config.schema import Augmentation, LossSettings, TrainConfig
 from hilum.data.loader import Films, TrainLoader
+from hilum.domain.errors import TrainingDiverged
 from hilum.model.checkpoint import build_classifier
 from hilum.model.losses import ClassificationLoss
-from hilum.training.loop import Trainer, train_one_epoch, validate
+from hilum.training.loop import Trainer, check_finite, train_one_epoch, validate
 from hilum.training.schedule import make_scheduler
 
 STILL = Augmentation(horizontal_flip=False, rotation=False, color_jitter=False, affine=False)
@@ -90,7 +91,7 @@ def test_a_training_step_equals_plain_torch(trainer: Trainer, films: Films, tiny
     plain.load_state_dict(trainer.network.state_dict())
     loader = TrainLoader(films, batch_size=32, augmentation=STILL, seed=1)
     seen: list[int] = []
-    score = train_one_epoch(trainer, loader, 0, on_batch=seen.append)
+    score = train_one_epoch(trainer, loader, 0, on_batch=seen.append).score
     assert seen == [32, 32, 6]
 
     optimizer = torch.optim.SGD(
@@ -125,3 +126,13 @@ def test_an_undefined_class_counts_as_zero_f1(trainer: Trainer, films: Films):
         predicted = trainer.network.eval()(few.pixels).argmax(1)
     expected = f1_score(few.labels, predicted, average="macro", labels=[0, 1, 2], zero_division=0)
     assert validate(trainer, few).macro_f1 == pytest.approx(expected, abs=1e-12)
+
+
+def test_nan_in_a_loss_or_a_tensor_is_refused(trainer: Trainer):
+    check_finite(trainer.network, {"training": 0.5}, epoch=0)
+    with pytest.raises(TrainingDiverged, match="epoch 3: the validation loss is inf. Epochs before it"):
+        check_finite(trainer.network, {"training": 0.5, "validation": float("inf")}, epoch=2)
+    norm = next(name for name in trainer.network.state_dict() if name.endswith("running_var"))
+    trainer.network.state_dict()[norm][0] = float("nan")
+    with pytest.raises(TrainingDiverged, match=rf"1 tensors hold NaN or infinite values \(first: {norm}\)"):
+        check_finite(trainer.network, {}, epoch=0)

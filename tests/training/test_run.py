@@ -1,17 +1,29 @@
 import json
 import logging
+import resource
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 
 from hilum.config.load import dump_config, load_config
 from hilum.config.schema import TrainConfig
+from hilum.data.ingest import open_dataset
+from hilum.data.loader import load_split
 from hilum.data.manifest import manifest_digest, read_manifest
-from hilum.domain.errors import ConfigError, EmptyDataset, TrainingDiverged, WeightsUnavailable
+from hilum.domain.errors import (
+    CheckpointError,
+    ConfigError,
+    EmptyDataset,
+    TrainingDiverged,
+    WeightsUnavailable,
+)
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.checkpoint import REPORT_KEYS, read_checkpoint, state_sha256
+from hilum.model.checkpoint import REPORT_KEYS, load_classifier, read_checkpoint, state_sha256
+from hilum.training.curves import rate_curve
 from hilum.training.prepare import HISTORY_KEYS
 from hilum.training.run import run_training
 from hilum.training.run_folder import RunFolder
@@ -79,7 +91,7 @@ def test_the_best_model_is_the_first_with_the_highest_validation_f1(best: dict, 
     scores = latest["history"]["val_f1"]
     assert best["val_f1"] == max(scores)
     assert best["epoch"] == scores.index(max(scores)) + 1
-    assert best["history"]["val_f1"] == scores[: best["epoch"]]
+    assert best["history"] == latest["history"]  # the epochs after the best one too
     assert latest["val_f1"] == scores[-1]
 
 
@@ -99,11 +111,35 @@ def test_history_file_tells_the_run(record: dict, best: dict, latest: dict, tiny
 
 
 def test_learning_rates_in_the_history_are_those_of_table_8(record: dict):
-    head = record["history"]["learning_rate"]
-    assert head[0] == pytest.approx(1e-3)  # one epoch of warm-up
-    assert head[1] == pytest.approx((1e-3 + 1e-5) / 2)  # half of a cosine cycle of two epochs
-    assert head[2] == pytest.approx(1e-3)  # restart
-    assert record["history"]["backbone_learning_rate"][0] == pytest.approx(1e-4)
+    first, last = (record["history"][f"{step}learning_rate"] for step in ("first_", ""))
+
+    def cosine(step: int, steps: int) -> float:
+        return 1e-5 + (1e-3 - 1e-5) * (1 + np.cos(np.pi * step / steps)) / 2
+
+    # three steps an epoch: one epoch of warm-up, a cycle of two epochs, one of four
+    assert first == pytest.approx([1e-4, 1e-3, cosine(3, 6), 1e-3])
+    assert last == pytest.approx([1e-4 + 9e-4 * 2 / 3, cosine(2, 6), cosine(5, 6), cosine(2, 12)])
+    backbone = [record["history"][f"{step}backbone_learning_rate"] for step in ("first_", "")]
+    assert backbone == [pytest.approx([rate / 10 for rate in rates]) for rates in (first, last)]
+
+
+def test_the_train_side_is_scored_on_films_as_they_are(record: dict, tiny_data: Path, tiny_run: Path):
+    """Worked out again with the plain network of the last epoch, in inference mode, on all training films."""
+    checkpoint = read_checkpoint(tiny_run / "models" / "latest_checkpoint.pt")
+    network, config = load_classifier(checkpoint, name="latest")
+    films = load_split(open_dataset(tiny_data, config), "train", config.preprocessing)
+    with torch.inference_mode():
+        logits = network(films.pixels.float())
+    loss = torch.nn.functional.cross_entropy(logits, films.labels, label_smoothing=0.1)
+    f1 = f1_score(films.labels, logits.argmax(dim=1), average="macro")
+    assert record["history"]["train_loss"][-1] == pytest.approx(float(loss), abs=2e-3)  # bf16 in training
+    assert record["history"]["train_f1"][-1] == pytest.approx(f1, abs=0.05)
+    assert record["history"]["augmented_train_loss"][-1] != record["history"]["train_loss"][-1]
+
+
+def test_the_figure_shows_the_rates_from_the_first_step_to_the_last():
+    history = {"first_learning_rate": [1.0, 5.0], "learning_rate": [4.0, 2.0]}
+    assert rate_curve(history) == ([0, 1, 1, 2], [1.0, 4.0, 5.0, 2.0])
 
 
 def test_the_backbone_stands_still_while_frozen_and_moves_after(tiny_data, tiny_config, tmp_path: Path):
@@ -211,3 +247,31 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny_data: Path, tmp
         TrainingDiverged, match=r"epoch \d: the training loss is (nan|inf).*base_learning_rate"
     ):
         run_training(config, tiny_data, tmp_path)
+
+
+def test_one_step_into_the_void_keeps_no_model(tiny_data: Path, tmp_path: Path):
+    """The loss of the only step is that of the first weights: validation and the weights tell."""
+    settings = ("optimizer.base_learning_rate=1e30", "training.epochs=1", "training.batch_size=64")
+    more = ("scheduler.warmup_epochs=0", "training.freeze_backbone_epochs=0")
+    config = load_config(overrides=[*TINY_SETTINGS, *settings, *more])
+    with pytest.raises(
+        TrainingDiverged, match=r"epoch 1: the validation loss is nan.* Epochs before it are kept, this"
+    ):
+        run_training(config, tiny_data, tmp_path)
+    assert list((tmp_path / "models").glob("*.pt")) == []
+
+
+def test_a_full_disk_leaves_the_last_epoch_whole(tiny_data: Path, tiny_config: TrainConfig, tmp_path: Path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(history: dict) -> None:
+        if len(history["val_f1"]) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    try:
+        with pytest.raises(CheckpointError, match=r"\(File too large\); the previous checkpoint is intact"):
+            run_training(tiny_config, tiny_data, tmp_path, on_epoch=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_checkpoint(tmp_path / "models" / "latest_checkpoint.pt")["epoch"] == 2
+    assert not list(tmp_path.rglob("*.tmp"))

@@ -56,3 +56,13 @@ def test_backbone_runs_at_a_tenth_of_the_head(tiny_config: TrainConfig):
     assert optimizer.param_groups[1]["weight_decay"] == 0.01
     sizes = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]
     assert sum(sizes) == network.count_parameters().total
+
+
+def test_the_floor_of_the_backbone_is_a_tenth_of_the_head_s(tiny_config: TrainConfig):
+    network = build_classifier(tiny_config)
+    optimizer = make_optimizer(network, OptimizerSettings(), backbone_lr_factor=0.1)
+    scheduler = make_scheduler(optimizer, SETTINGS, steps_per_epoch=1000)
+    factors = [rate(13 * 1000 - 1) for rate in scheduler.lr_lambdas]  # the last step of the first cycle
+    assert [factor * base for factor, base in zip(factors, (1e-4, 1e-3), strict=True)] == pytest.approx(
+        [1e-6, 1e-5], rel=1e-3
+    )

@@ -48,7 +48,11 @@ def verify(
 
     with closing(open_journal(data, url, key_file, checkpoints)) as journal:
         verdict = journal.verify()
-    print(json.dumps(asdict(verdict)) if as_json else f"{'ok' if verdict.ok else 'BROKEN'}: {verdict.reason}")
+    print(
+        json.dumps(asdict(verdict), allow_nan=False)
+        if as_json
+        else f"{'ok' if verdict.ok else 'BROKEN'}: {verdict.reason}"
+    )
     if not verdict.ok:
         raise typer.Exit(EXIT_REFUSED)
 

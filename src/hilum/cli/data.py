@@ -76,7 +76,7 @@ def audit(
 
     result = run_audit(data, out, config=load_config(), patient_pattern=patient_pattern, deep=not quick)
     if as_json:
-        print(json.dumps([finding_record(finding) for finding in result.findings], indent=2))
+        print(json.dumps([finding_record(finding) for finding in result.findings], indent=2, allow_nan=False))
     else:
         print(render_text(result))
     raise typer.Exit(int(has_blocker(result.findings)))

@@ -52,7 +52,7 @@ def drill(
         pool = _open_pool(bundle, engine, data)
         plan = DrillPlan(names, repeats=repeats, years=years, days=days, per_day=per_day, seed=seed)
         record = run_drills(pool, plan, out)
-    print(json.dumps(record, indent=1) if as_json else render(record))
+    print(json.dumps(record, indent=1, allow_nan=False) if as_json else render(record))
     alarms = record["fault_free"]
     if alarms["years"] and alarms["per_year"] > alarms["required"]:
         raise typer.Exit(1)

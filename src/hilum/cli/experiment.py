@@ -183,7 +183,7 @@ def _describe_measure(figure: dict[str, Any]) -> str:
 
 def _print_facts(facts: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps(facts, indent=2, allow_nan=False))
     else:
         width = max(len(name) for name in facts)
         for name, value in facts.items():

@@ -48,7 +48,7 @@ def check(
     with _open(data, url, registry, model) as watched:
         assessment = watched.monitor.look(watched.name, watched.reference).assessment
     if as_json:
-        print(json.dumps([signal_record(signal) for signal in assessment.signals], indent=1))
+        print(json.dumps([signal_record(signal) for signal in assessment.signals], indent=1, allow_nan=False))
     else:
         for signal in assessment.signals:
             print(f"{signal.state:10}  {signal.name:22}  {signal.sentence}")

@@ -156,7 +156,7 @@ def _write_json(film: "Prediction", facts: Mapping[str, Any], overlay: Path | No
         "is_calibrated": facts["is_calibrated"],
         "notice": NOTICE,
     }
-    print(json.dumps(record), flush=True)
+    print(json.dumps(record, allow_nan=False), flush=True)
 
 
 def _make_csv_writer() -> Write:

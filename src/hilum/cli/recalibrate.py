@@ -101,7 +101,11 @@ def _print(found: "Recalibration", name: str, reasons: list[str], *, promoted: b
 
     record: dict[str, Any] = to_plain(found)  # type: ignore[assignment]
     if as_json:
-        print(json.dumps({"name": name, **record, "refusals": reasons, "promoted": promoted}, indent=2))
+        print(
+            json.dumps(
+                {"name": name, **record, "refusals": reasons, "promoted": promoted}, indent=2, allow_nan=False
+            )
+        )
         return
     print(
         f"temperature {found.temperature:.3f}, before {found.before:.3f}, of {found.films} labelled answers"

@@ -31,7 +31,13 @@ def list_models(
 
     models = ModelStore(registry, public_key=public_key).list()
     if as_json:
-        print(json.dumps([{**asdict(model), "folder": str(model.folder)} for model in models], indent=2))
+        print(
+            json.dumps(
+                [{**asdict(model), "folder": str(model.folder)} for model in models],
+                indent=2,
+                allow_nan=False,
+            )
+        )
         return
     for model in models:
         mark = "*" if model.aliases else " "
@@ -52,7 +58,7 @@ def show(
 
     folder = ModelStore(registry, public_key=public_key).resolve(name)
     if as_json:
-        print(json.dumps(read_bundle(folder).facts, indent=1, sort_keys=True))
+        print(json.dumps(read_bundle(folder).facts, indent=1, sort_keys=True, allow_nan=False))
     else:
         print((folder / "card.md").read_text(encoding="utf-8"))
 
@@ -78,7 +84,7 @@ def promote(
     result = store.promote(
         name, by=by or getpass.getuser(), reason=reason, override=override, override_key=sign
     )
-    print(json.dumps(asdict(result), indent=2)) if as_json else _print_promotion(result)
+    print(json.dumps(asdict(result), indent=2, allow_nan=False)) if as_json else _print_promotion(result)
     if not result.promoted:
         raise typer.Exit(1)
 
@@ -94,7 +100,7 @@ def rollback(
     from hilum.registry.store import ModelStore
 
     name = ModelStore(registry, public_key=public_key).rollback(by=by or getpass.getuser(), reason=reason)
-    print(json.dumps({"name": name}) if as_json else f"production: {name}")
+    print(json.dumps({"name": name}, allow_nan=False) if as_json else f"production: {name}")
 
 
 def verify(
@@ -112,7 +118,7 @@ def verify(
     if name is None:
         problems["history"] = store.verify_history()
     if as_json:
-        print(json.dumps(problems, indent=2))
+        print(json.dumps(problems, indent=2, allow_nan=False))
     for one, found in () if as_json else problems.items():
         print(f"{one}: {'whole' if not found else ' '.join(found)}")
     if any(problems.values()):
@@ -134,7 +140,9 @@ def prune(
 
     kept = KEPT_PREVIOUS_VERSIONS if keep is None else keep
     names = ModelStore(registry).prune(kept, by=by or getpass.getuser(), reason=reason)
-    print(json.dumps({"removed": names})) if as_json else print("\n".join(f"removed {one}" for one in names))
+    print(json.dumps({"removed": names}, allow_nan=False)) if as_json else print(
+        "\n".join(f"removed {one}" for one in names)
+    )
 
 
 def keygen(
@@ -146,7 +154,7 @@ def keygen(
 
     private, public = make_keys(out)
     if as_json:
-        print(json.dumps({"private": str(private), "public": str(public)}))
+        print(json.dumps({"private": str(private), "public": str(public)}, allow_nan=False))
     else:
         print(f"private key: {private}  (keep it secret and off the servers)\npublic key:  {public}")
 
@@ -167,7 +175,11 @@ def publish(
     folder = store.resolve(name)
     alias = PRODUCTION if store.production() == folder.name else None
     number = publish_bundle(folder, tracking_uri=to, alias=alias)
-    print(json.dumps({"version": number, "alias": alias}) if as_json else f"version {number} in {to}")
+    print(
+        json.dumps({"version": number, "alias": alias}, allow_nan=False)
+        if as_json
+        else f"version {number} in {to}"
+    )
 
 
 def try_out(folder: Path) -> None:

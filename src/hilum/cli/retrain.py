@@ -75,7 +75,7 @@ def list_decisions(
     with _opened(journal, journal_url, registry, None) as (retraining, _):
         found = retraining.find_all()
     if as_json:
-        print(json.dumps([_to_plain(one) for one in found], indent=2))
+        print(json.dumps([_to_plain(one) for one in found], indent=2, allow_nan=False))
         return
     for one in found:
         mark, causes = " " if one.is_closed else "*", ", ".join(one.causes)
@@ -269,7 +269,7 @@ def _conclude(decision: "Decision", result: "PromotionResult") -> None:
 def _print_decision(decision: "Decision", *, as_json: bool) -> None:
     from hilum.monitoring.decision import describe
 
-    print(json.dumps(_to_plain(decision), indent=2) if as_json else describe(decision))
+    print(json.dumps(_to_plain(decision), indent=2, allow_nan=False) if as_json else describe(decision))
 
 
 def _to_plain(decision: "Decision") -> dict[str, Any]:

@@ -124,7 +124,7 @@ def list_(data: Data = None, as_json: AsJson = False) -> None:
     with _key_store(read_settings(data=data)) as store:
         found = store.list()
     if as_json:
-        print(json.dumps([_to_record(key) for key in found], indent=1))
+        print(json.dumps([_to_record(key) for key in found], indent=1, allow_nan=False))
         return
     for key in found:
         state = "revoked" if key.revoked_at else "expired" if key.expires_at <= datetime.now(UTC) else "good"
@@ -158,7 +158,7 @@ def rotate(
 
 def _print_new(key: "ApiKey", plaintext: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({**_to_record(key), "key": plaintext}))
+        print(json.dumps({**_to_record(key), "key": plaintext}, allow_nan=False))
         return
     print(plaintext)
     print(

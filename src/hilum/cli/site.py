@@ -43,7 +43,7 @@ def commission(
         scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt,
         let_through=let_through or (), today=date.today(),
     )  # fmt: skip
-    print(json.dumps(made.facts, indent=1)) if as_json else _print_text(made)
+    print(json.dumps(made.facts, indent=1, allow_nan=False)) if as_json else _print_text(made)
 
 
 def _print_text(made: "CommissionedSite") -> None:

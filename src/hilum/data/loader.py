@@ -42,6 +42,19 @@ class Films:
         """Return int64 (N,): the number of each film's source, in alphabetic order of the names."""
         return torch.from_numpy(pd.factorize(self.rows["source"], sort=True)[0].astype(np.int64))
 
+    def sample(self, count: int, *, seed: int) -> "Films":
+        """Return about `count` films, every class in its share and at least once, drawn by the seed alone."""
+        if len(self) <= count:
+            return self
+        random = np.random.default_rng(seed)
+        labels = self.labels.numpy()
+        chosen = []
+        for label in np.unique(labels):
+            own = np.flatnonzero(labels == label)
+            chosen.append(random.permutation(own)[: max(1, round(count * len(own) / len(labels)))])
+        index = np.sort(np.concatenate(chosen))
+        return Films(self.pixels[index], self.labels[index], self.rows.iloc[index].reset_index(drop=True))
+
     def class_counts(self) -> NDArray[np.int64]:
         """Return int64 (K,): films per class in the order of CLASS_NAMES."""
         return np.bincount(self.labels.numpy(), minlength=len(CLASS_NAMES))

@@ -100,7 +100,7 @@ def draw_phantoms(
         "faults": {"settings": faults.as_dict(), "planted": drawn.planted},
         "films": drawn.films,
     }
-    write_bytes(out / FACTS_FILE, json.dumps(facts, indent=1).encode())
+    write_bytes(out / FACTS_FILE, json.dumps(facts, indent=1, allow_nan=False).encode())
     remove_leftovers(out, {row["path"] for row in drawn.rows})
     write_table(out / TABLE_FILE, drawn.rows)
     return PhantomSummary(

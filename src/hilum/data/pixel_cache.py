@@ -119,7 +119,7 @@ def default_cache_folder() -> Path:
 
 
 def _pack(film: CachedFilm) -> bytes:
-    header = json.dumps({"facts": asdict(film.facts), "field": asdict(film.field)}).encode()
+    header = json.dumps({"facts": asdict(film.facts), "field": asdict(film.field)}, allow_nan=False).encode()
     body = header + film.pixels.tobytes()
     return _MAGIC + _LENGTHS.pack(len(header), zlib.crc32(body)) + body
 

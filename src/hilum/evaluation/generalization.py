@@ -12,8 +12,8 @@ _SERIES = ("train_loss", "val_loss", "train_f1", "val_f1")
 class GeneralizationGap:
     """Loss and macro F1 on train and validation at the chosen epoch, counted from 1.
 
-    `f1_gap` is train minus validation: near zero is good, large is memorising, negative means that training
-    films are made harder (augmentation, dropout) than validation films.
+    Both sides are of films as they are, in inference mode. `f1_gap` is train minus validation: near zero is
+    good, large is memorising.
     """
 
     epoch: int
@@ -36,7 +36,8 @@ def read_gap(history: Mapping[str, object]) -> GeneralizationGap:
     ----------
     history
         Lists train_loss, val_loss, train_f1, val_f1, flat or under "history" as in
-        `training_history.json`, and optionally "best_epoch", counted from 1.
+        `training_history.json`, and optionally "best_epoch", counted from 1, and "kept", the four figures of
+        the model that is kept where it is that of no epoch (averaged weights).
 
     Raises
     ------
@@ -59,4 +60,6 @@ def read_gap(history: Mapping[str, object]) -> GeneralizationGap:
     best = history.get("best_epoch", series["val_f1"].index(max(series["val_f1"])) + 1)
     if not isinstance(best, int) or not 1 <= best <= epochs:
         raise DatasetError(f"training history: best_epoch is {best!r}; expected 1 to {epochs}.")
-    return GeneralizationGap(best, epochs, *(series[name][best - 1] for name in _SERIES))
+    kept = history.get("kept")
+    figures = kept if isinstance(kept, Mapping) else {name: series[name][best - 1] for name in _SERIES}
+    return GeneralizationGap(best, epochs, *(float(figures[name]) for name in _SERIES))

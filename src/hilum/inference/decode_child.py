@@ -99,11 +99,11 @@ def _answer(film: bytes, *, side_px: int, display: bool, formats: list[str] | No
         "film_sha256": decoded.sha256,
     }
     picture = b"" if decoded.picture is None else decoded.picture.tobytes()
-    return json.dumps(head).encode(), decoded.pixels.tobytes() + picture, png
+    return json.dumps(head, allow_nan=False).encode(), decoded.pixels.tobytes() + picture, png
 
 
 def _refuse(error: str, message: str) -> tuple[bytes, ...]:
-    return json.dumps({"error": error, "message": message}).encode(), b"", b""
+    return json.dumps({"error": error, "message": message}, allow_nan=False).encode(), b"", b""
 
 
 def _check_format(film: bytes, formats: list[str] | None) -> None:

@@ -80,7 +80,9 @@ class DecodePool:
     ) -> None:
         self._side_px, self._seconds = side_px, seconds
         self._requests = {
-            display: json.dumps({"side_px": side_px, "display": display, "formats": formats}).encode()
+            display: json.dumps(
+                {"side_px": side_px, "display": display, "formats": formats}, allow_nan=False
+            ).encode()
             for display in (False, True)
         }
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()

@@ -259,5 +259,5 @@ def _refuse(refusal: Refusal | None) -> None:
 
 
 def _identify(preprocessing: Preprocessing) -> str:
-    text = json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True)
+    text = json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]

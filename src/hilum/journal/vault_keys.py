@@ -93,5 +93,5 @@ def _write(path: Path, held: Mapping[str, bytes], current: str) -> VaultKeys:
         "keys": {name: base64.b64encode(key).decode() for name, key in keys.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, json.dumps(stated).encode())
+    write_private(path, json.dumps(stated, allow_nan=False).encode())
     return VaultKeys(current, keys)

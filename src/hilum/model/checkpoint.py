@@ -6,7 +6,7 @@ one. No wall-clock time is in it: equal runs give equal files.
 """
 
 import hashlib
-import os
+import io
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -19,6 +19,7 @@ from hilum.config.load import validate_config
 from hilum.config.schema import TrainConfig
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
+from hilum.files import write_atomic
 from hilum.model.backbone import create_backbone
 from hilum.model.classifier import FilmClassifier
 
@@ -45,17 +46,11 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     CheckpointError
         If the disk refuses; the old file is left as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    content = io.BytesIO()  # torch writes to a full disk without saying why it failed
+    torch.save(_without_sharing(checkpoint), content)
     try:
-        with temporary.open("wb") as file:
-            torch.save(_without_sharing(checkpoint), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        write_atomic(path, content.getvalue(), durable=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror}); the previous checkpoint is intact."
             " Free disk space and start again with --resume."
@@ -120,7 +115,7 @@ def load_state(network: FilmClassifier, state: dict[str, Tensor], *, name: str, 
     Raises
     ------
     CheckpointError
-        If a tensor is missing, unknown or of another shape.
+        If a tensor is missing, unknown or of another shape, or holds NaN or infinite values.
     """
     expected = network.state_dict()
     wrong = [
@@ -134,7 +129,25 @@ def load_state(network: FilmClassifier, state: dict[str, Tensor], *, name: str, 
             f" (first: {wrong[0]}). Its weights are of another architecture than its settings say: take the"
             " file as `hilum train` or `hilum register` wrote it."
         )
+    broken = non_finite_tensors(state)
+    if broken:
+        raise CheckpointError(
+            f"{name}: {len(broken)} tensors hold NaN or infinite values (first: {broken[0]}): the training"
+            " diverged, and no score of it means anything. Train again with a lower"
+            " optimizer.base_learning_rate."
+        )
     network.load_state_dict(state)
+
+
+def non_finite_tensors(state: dict[str, Tensor]) -> list[str]:
+    """Return the names of tensors with NaN or infinite values; [] for weights that can be used."""
+    return [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+
+
+def gap_history(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the history of a checkpoint with what Table 12 is read from, see `evaluation.generalization`."""
+    kept = checkpoint["provenance"].get("kept")
+    return {**checkpoint["history"], "best_epoch": checkpoint["epoch"], **({"kept": kept} if kept else {})}
 
 
 def state_sha256(state: dict[str, Tensor]) -> str:
@@ -163,11 +176,3 @@ def _without_sharing(value: Any) -> Any:
 
 def _is_dict(value: object) -> bool:
     return isinstance(value, dict)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the rename itself must reach the disk
-    finally:
-        os.close(descriptor)

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.config.schema import TrainConfig
+from hilum.domain.errors import EngineFailed
 from hilum.domain.thresholds import ADAPTATION_SHARE
 from hilum.imaging.placement import place_maps
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.adaptation import adapt_statistics, place_statistics, read_statistics
-from hilum.model.checkpoint import load_classifier, read_checkpoint, state_sha256
+from hilum.model.checkpoint import gap_history, load_classifier, read_checkpoint, state_sha256
 from hilum.model.classifier import FilmClassifier
 from hilum.model.device import pick_device
 
@@ -67,7 +68,7 @@ class Scorer:
         """
         checkpoint = read_checkpoint(path)
         network, config = load_classifier(checkpoint, name=str(path))
-        history = {**checkpoint["history"], "best_epoch": checkpoint["epoch"]}
+        history = gap_history(checkpoint)
         return cls(network, config, provenance=checkpoint["provenance"], history=history)
 
     @property
@@ -103,7 +104,13 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:
-        """Score films, uint8 (N, side, side)."""
+        """Score films, uint8 (N, side, side).
+
+        Raises
+        ------
+        EngineFailed
+            If a score is NaN or infinite: nothing of them may be shown.
+        """
         seen = apply_remedies(films, self.config.preprocessing)
         parts: list[list[NDArray[np.float32]]] = []
         for start in range(0, len(seen), BATCH_FILMS):
@@ -113,4 +120,6 @@ class Scorer:
             if on_films is not None:
                 on_films(len(batch))
         logits, embedding, cam = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if not all(np.isfinite(values).all() for values in (logits, embedding, cam)):
+            raise EngineFailed("the network's scores are NaN or infinite; nothing of them is shown or kept.")
         return FilmScores(logits, embedding, place_maps(cam, films, self.config.preprocessing))

@@ -124,7 +124,7 @@ class Alerts:
             connection.execute(insert(AlertRow), _to_row(alert))
             self._record(connection, alert, "alert-opened")
         for alert in still:
-            evidence = json.dumps({**alert.evidence, "last_over": format_utc(at)})
+            evidence = json.dumps({**alert.evidence, "last_over": format_utc(at)}, allow_nan=False)
             connection.execute(update(AlertRow).where(AlertRow.id == alert.id).values(evidence=evidence))
         for alert in ended:
             done = update(AlertRow).where(AlertRow.id == alert.id).values(closed_at=format_utc(at))
@@ -169,7 +169,8 @@ def _to_row(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.id, "name": alert.name, "signal": alert.signal, "severity": alert.severity,
         "model_version": alert.model_version, "opened_at": format_utc(alert.opened_at), "closed_at": None,
-        "acknowledged_at": None, "acknowledged_by": None, "evidence": json.dumps(dict(alert.evidence)),
+        "acknowledged_at": None, "acknowledged_by": None,
+        "evidence": json.dumps(dict(alert.evidence), allow_nan=False),
     }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def _store(journal: Journal, model_version: str, profile: ReferenceProfile, by: 
         "set_at": format_utc(journal.clock()),
         "model_version": model_version,
         "set_by": by,
-        "record": json.dumps(profile.to_record()),
+        "record": json.dumps(profile.to_record(), allow_nan=False),
     }
     with journal.storage.write() as connection:
         connection.execute(insert(BaselineRow), row)

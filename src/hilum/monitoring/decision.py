@@ -89,7 +89,7 @@ class Decision:
             "state": str(self.state),
             "opened_at": format_utc(self.opened_at),
             "closed_at": None if self.closed_at is None else format_utc(self.closed_at),
-            "record": json.dumps(dict(self.record)),
+            "record": json.dumps(dict(self.record), allow_nan=False),
         }
 
     @classmethod

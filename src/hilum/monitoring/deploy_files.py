@@ -40,7 +40,7 @@ def make_deploy_files(receivers: Mapping[str, Any] | None = None) -> dict[str, s
         ALERTMANAGER: make_alertmanager(receivers),
     }
     texts = {path: to_yaml(value) for path, value in made.items()}
-    return {**texts, DASHBOARD: json.dumps(make_dashboard(), indent=1) + "\n"}
+    return {**texts, DASHBOARD: json.dumps(make_dashboard(), indent=1, allow_nan=False) + "\n"}
 
 
 def write_deploy_files(out: Path, receivers: Path | None = None) -> list[Path]:

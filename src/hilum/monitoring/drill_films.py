@@ -109,7 +109,7 @@ class FilmPool:
         answers = [
             (self.films[place].sha256, name, asdict(film)) for (place, name), film in self._known.items()
         ]
-        write_whole(file, json.dumps({"weights_sha256": self._weights, "answers": answers}))
+        write_whole(file, json.dumps({"weights_sha256": self._weights, "answers": answers}, allow_nan=False))
 
     def answers(self, places: Sequence[int], change: FilmChange | None = None) -> list[StreamFilm]:
         """Return what the journal holds of films, each changed first."""

@@ -203,7 +203,7 @@ class _Player:
 
 
 def _to_record(outcome: DrillOutcome) -> Record:
-    record: Record = json.loads(json.dumps(asdict(outcome)))
+    record: Record = json.loads(json.dumps(asdict(outcome), allow_nan=False))
     return record
 
 
@@ -211,7 +211,7 @@ def _identify(pool: FilmPool, plan: DrillPlan) -> str:
     digest = hashlib.sha256()
     for film in pool.films:
         digest.update(film.sha256.encode())
-    reference = json.dumps(pool.reference.to_record(), sort_keys=True)
+    reference = json.dumps(pool.reference.to_record(), sort_keys=True, allow_nan=False)
     digest.update(
         f"{_VERSION} {pool.model_version} {plan.days} {plan.warm_up_days} {plan.per_day} {reference}".encode()
     )
@@ -227,4 +227,4 @@ def _distinct(names: Any) -> list[str]:
 
 
 def _write(file: Path, record: Record) -> None:
-    write_whole(file, json.dumps(record, indent=1) + "\n")
+    write_whole(file, json.dumps(record, indent=1, allow_nan=False) + "\n")

@@ -174,13 +174,18 @@ def _add(connection: Connection, counts: Counts) -> None:
             MonitorCountRow.model_version == model,
             MonitorCountRow.name == name,
         )
-        connection.execute(changed.values(counts=json.dumps((old + found).tolist())))
+        connection.execute(changed.values(counts=json.dumps((old + found).tolist(), allow_nan=False)))
     if fresh:
         connection.execute(insert(MonitorCountRow), fresh)
 
 
 def _to_row(period: str, model: str, name: str, counts: Any) -> dict[str, str]:
-    return {"period": period, "model_version": model, "name": name, "counts": json.dumps(counts.tolist())}
+    return {
+        "period": period,
+        "model_version": model,
+        "name": name,
+        "counts": json.dumps(counts.tolist(), allow_nan=False),
+    }
 
 
 def read_counts(connection: Connection, *, since: str, until: str, models: Iterable[str]) -> Counts:

@@ -98,7 +98,7 @@ def write_alias(root: Path, alias: Alias) -> None:
         "since": alias.event.at,
         "event": alias.event.to_plain(),
     }
-    write_durably(file, json.dumps(content, indent=1).encode() + b"\n")
+    write_durably(file, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def push(alias: Alias | None, event: Event) -> Alias:

@@ -170,7 +170,7 @@ def _told(split: str) -> str:
 
 
 def _digest(facts: Mapping[str, Any], config: TrainConfig) -> str:
-    content = json.dumps([facts["combined_sha256"], dump_config(config)], sort_keys=True)
+    content = json.dumps([facts["combined_sha256"], dump_config(config)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
 
 

@@ -94,7 +94,7 @@ class History:
         """Add an event; the caller holds the registry's lock and has called `mend`."""
         lines = self._lines()
         content = {**event.to_plain(), "after": _digest(lines[-1] if lines else b"")}
-        append_durably(self._file, json.dumps(content).encode() + b"\n")
+        append_durably(self._file, json.dumps(content, allow_nan=False).encode() + b"\n")
 
     def last_number(self) -> int:
         """Return the number of the last event; 0 when there is none."""

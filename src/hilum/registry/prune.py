@@ -52,7 +52,7 @@ def choose_prunable(
 
 def start_prune(root: Path, event: Event) -> None:
     """Write down what is about to go; from here on it will go, whoever finishes it."""
-    write_durably(root / PENDING_FILE, json.dumps(event.to_plain()).encode() + b"\n")
+    write_durably(root / PENDING_FILE, json.dumps(event.to_plain(), allow_nan=False).encode() + b"\n")
 
 
 def pending_prune(root: Path) -> Event | None:

@@ -16,7 +16,14 @@ from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.reference_profile import REFERENCE_FILE, read_reference
 from hilum.imaging.remedies import apply_remedies
-from hilum.model.checkpoint import Checkpoint, build_classifier, load_state, read_checkpoint, state_sha256
+from hilum.model.checkpoint import (
+    Checkpoint,
+    build_classifier,
+    gap_history,
+    load_state,
+    read_checkpoint,
+    state_sha256,
+)
 from hilum.model.scoring import Scorer
 from hilum.registry.bundle import (
     AGAINST_PREFIX,
@@ -115,7 +122,7 @@ def write_bundle(
         "val_f1": checkpoint["val_f1"],
         "weights_sha256": weights_sha256,
         "provenance": checkpoint["provenance"],
-        "history": {**checkpoint["history"], "best_epoch": checkpoint["epoch"]},
+        "history": gap_history(checkpoint),
         "evaluations": list(reports),
         "against": _describe_peers(peers),
         "known_failures": [
@@ -281,4 +288,4 @@ def _read_evaluation(file: Path, weights_sha256: str | None) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

@@ -68,7 +68,7 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path, *, right_films: Path |
     out.mkdir(parents=True, exist_ok=True)
     file = out / SAFEGUARDS_FILE
     temporary = file.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(record, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(file)
     return file
 

@@ -97,7 +97,9 @@ def write_site_profile(
         (building / STATISTICS_FILE).write_bytes(tensors)
         if graph is not None:
             (building / GRAPH_FILE).write_bytes(graph)
-        (building / PROFILE_FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        (building / PROFILE_FILE).write_text(
+            json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        )
         if folder.exists():
             shutil.rmtree(folder)
         building.rename(folder)

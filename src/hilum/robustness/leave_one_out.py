@@ -109,5 +109,5 @@ def _with_logits(rows: pd.DataFrame, logits: NDArray[np.float32]) -> pd.DataFram
 
 def _write(path: Path, content: dict[str, object]) -> None:
     temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -22,7 +22,7 @@ class ScoreStore:
 
     def __init__(self, parent: Path, facts: object) -> None:
         """Open the folder inside `parent` that belongs to `facts`, anything that JSON holds."""
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
         self.folder = parent / digest[:_DIGEST_LETTERS]
         self.folder.mkdir(parents=True, exist_ok=True)
 

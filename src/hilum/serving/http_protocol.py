@@ -172,7 +172,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._real.close()
             return
         problem = describe(error)
-        body = json.dumps(problem.to_record(str(uuid.uuid4()))).encode()
+        body = json.dumps(problem.to_record(str(uuid.uuid4())), allow_nan=False).encode()
         lines = [
             f"HTTP/1.1 {problem.status} {problem.to_record('')['title']}".encode(),
             b"content-type: " + CONTENT_TYPE.encode(),

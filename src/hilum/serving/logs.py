@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, _FIELDS, {}))
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = where_it_broke(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=True)
+        return json.dumps(line, ensure_ascii=True, allow_nan=False)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -155,7 +155,7 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
     del receive
     exchange = exchange_of(scope)
     exchange.code = problem.code
-    body = json.dumps(problem.to_record(exchange.request_id)).encode()
+    body = json.dumps(problem.to_record(exchange.request_id), allow_nan=False).encode()
     headers = [("content-type", CONTENT_TYPE), ("content-length", str(len(body))), *problem.headers]
     if problem.retry_after_s is not None:
         headers.append(("retry-after", str(problem.retry_after_s)))

@@ -105,7 +105,7 @@ class Shedder:
     def _answer(self, refusal: RequestRefused, *, is_secret: bool) -> bytes:
         problem = describe(refusal)
         request_id = str(uuid.UUID(int=random.getrandbits(128), version=4))  # it need not be hard to guess
-        body = json.dumps(problem.to_record(request_id)).encode()
+        body = json.dumps(problem.to_record(request_id), allow_nan=False).encode()
         own = f"x-request-id: {request_id}\r\nretry-after: {problem.retry_after_s}"
         hsts = HSTS[0] + b": " + HSTS[1] + b"\r\n" if is_secret else b""
         length = b"\r\ncontent-length: " + str(len(body)).encode()

@@ -1,7 +1,7 @@
 """One epoch of training and one of validation: the loop, short enough to read aloud."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from hilum.config.schema import Augmentation
 from hilum.data.loader import Batch, Films, TrainLoader
 from hilum.domain.errors import TrainingDiverged
 from hilum.domain.findings import CLASS_NAMES
+from hilum.model.checkpoint import non_finite_tensors
 from hilum.model.classifier import FilmClassifier
 from hilum.model.losses import ClassificationLoss, LossSum
 from hilum.training.distributed import sum_over_processes
@@ -34,6 +35,17 @@ class EpochScore:
     accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedEpoch:
+    """What one epoch of training was: its score on the films as they were learned, and the rates in force.
+
+    `rates` are those of the first step and of the last, each (backbone, head).
+    """
+
+    score: EpochScore
+    rates: tuple[tuple[float, float], tuple[float, float]]
+
+
 @dataclass(slots=True, eq=False)
 class Trainer:
     """What a training step needs; `module` is `network` as Fabric wrapped it."""
@@ -50,15 +62,10 @@ class Trainer:
 
 def train_one_epoch(
     trainer: Trainer, loader: TrainLoader, epoch: int, *, on_batch: BatchesSeen | None = None
-) -> EpochScore:
-    """Take one optimiser step per batch; the score is of the augmented films as they were learned.
-
-    Raises
-    ------
-    TrainingDiverged
-        If the loss of the epoch is not a number.
-    """
+) -> TrainedEpoch:
+    """Take one optimiser step per batch; the score is of the augmented films under dropout."""
     trainer.module.train()
+    rates: list[tuple[float, float]] = []
     tally = _Tally(trainer.fabric.device)
     for batch in loader.epoch(epoch):
         films, labels = _to_device(batch, trainer.fabric)
@@ -75,19 +82,33 @@ def train_one_epoch(
             max_norm=trainer.gradient_clipping_max_norm,
             error_if_nonfinite=False,  # fp16: the scaler skips such a step and scales down
         )
+        backbone, head = (float(rate) for rate in trainer.scheduler.get_last_lr())
+        rates.append((backbone, head))
         trainer.optimizer.step()
         trainer.scheduler.step()
         tally.add(loss, logits, labels)
         if on_batch is not None:
             on_batch(len(labels) * trainer.fabric.world_size)
-    score = tally.score()
-    if not math.isfinite(score.loss):
+    return TrainedEpoch(tally.score(), (rates[0], rates[-1]))
+
+
+def check_finite(network: FilmClassifier, losses: Mapping[str, float], *, epoch: int) -> None:
+    """Refuse an epoch (counted from 0) whose losses or weights are NaN or infinite, before it is kept.
+
+    Raises
+    ------
+    TrainingDiverged
+    """
+    broken = [f"the {name} loss is {loss}" for name, loss in losses.items() if not math.isfinite(loss)]
+    tensors = non_finite_tensors(network.state_dict())
+    if tensors:
+        broken.append(f"{len(tensors)} tensors hold NaN or infinite values (first: {tensors[0]})")
+    if broken:
         raise TrainingDiverged(
-            f"epoch {epoch + 1}: the training loss is {score.loss}; the last finished epoch is kept."
+            f"epoch {epoch + 1}: {'; '.join(broken)}. Epochs before it are kept, this one is not."
             " Train into another --out with a lower optimizer.base_learning_rate,"
             " or with training.mixed_precision=false."
         )
-    return score
 
 
 @torch.no_grad()

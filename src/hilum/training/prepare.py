@@ -15,6 +15,7 @@ from hilum.data.ingest import Dataset
 from hilum.data.loader import Films, TrainLoader, load_split
 from hilum.data.manifest import manifest_digest, write_manifest
 from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.thresholds import TRAIN_SAMPLE_FILMS
 from hilum.model.backbone import LoadedWeights, create_backbone, load_weights
 from hilum.model.checkpoint import Checkpoint, read_checkpoint
 from hilum.model.classifier import FilmClassifier
@@ -38,9 +39,16 @@ HISTORY_KEYS = (
     "val_f1",
     "train_accuracy",
     "val_accuracy",
+    "augmented_train_loss",
+    "augmented_train_f1",
     "learning_rate",
     "backbone_learning_rate",
+    "first_learning_rate",
+    "first_backbone_learning_rate",
 )
+"""Train and validation figures are both of films as they are, in inference mode; "augmented" are those of
+films as they were learned, under augmentation, mixing and dropout. Rates are those in force at the last step
+of the epoch, and at its first."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +58,8 @@ class PreparedRun:
     folder: RunFolder
     trainer: Trainer
     loader: TrainLoader
+    sample: Films
+    """Of the training films: scored as they are after each epoch."""
     val: Films
     history: History
     provenance: dict[str, Any]
@@ -93,8 +103,9 @@ def prepare_run(
     history: History = {key: [] for key in HISTORY_KEYS}
     if checkpoint is not None:
         history = take_up(
-            checkpoint, trainer, config, provenance=provenance, average=average, name=str(start)
-        )
+            checkpoint, trainer, config, provenance=provenance, average=average, keys=HISTORY_KEYS,
+            name=str(start),
+        )  # fmt: skip
         log.info("resumed after epoch %d", len(history["val_f1"]))
     log.info("backbone starts from %s", weights)
     log.info("parameters: %d in all, %d trainable frozen, %d trainable unfrozen", *network.count_parameters())
@@ -102,7 +113,8 @@ def prepare_run(
         write_manifest(dataset.manifest, folder.manifest)
     tracker = make_tracker(config.tracking if fabric.is_global_zero else Tracking(), folder.root)
     tracker.log_settings(_flatten(dump_config(config)))
-    return PreparedRun(folder, trainer, loader, val, history, provenance, average, tracker)
+    sample = train.sample(TRAIN_SAMPLE_FILMS, seed=config.reproducibility.seed)
+    return PreparedRun(folder, trainer, loader, sample, val, history, provenance, average, tracker)
 
 
 def _make_network(config: TrainConfig, checkpoint: Checkpoint | None) -> tuple[FilmClassifier, LoadedWeights]:

@@ -4,6 +4,7 @@ An epoch depends on the seed and its number alone, so a run that continues after
 ends with the weights of one that was never interrupted.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from hilum.config.load import dump_config
@@ -55,14 +56,15 @@ def take_up(
     *,
     provenance: dict[str, Any],
     average: WeightAverage | None,
+    keys: Sequence[str],
     name: str,
 ) -> History:
-    """Load a checkpoint into the trainer and return its history.
+    """Load a checkpoint into the trainer and return its history, which must have these keys.
 
     Raises
     ------
     CheckpointError
-        If the run was started with other settings or other films.
+        If the run was started with other settings, other films, or by a hilum that recorded other figures.
     """
     changed = _changed_settings(checkpoint["settings"], dump_config(config))
     if changed:
@@ -83,7 +85,13 @@ def take_up(
     trainer.scheduler.load_state_dict(checkpoint["scheduler_state_dict"])
     if average is not None:
         average.load_state_dict(checkpoint["resume"]["average"])
-    return checkpoint["history"]  # type: ignore[no-any-return]
+    history: History = checkpoint["history"]
+    if set(history) != set(keys):
+        raise CheckpointError(
+            f"{name}: its history holds {', '.join(sorted(history))}; this hilum records"
+            f" {', '.join(sorted(keys))}. The run was started by another version: train into another --out."
+        )
+    return history
 
 
 def _changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
 from hilum.model.checkpoint import (
     Checkpoint,
     load_classifier,
+    non_finite_tensors,
     read_checkpoint,
     state_sha256,
     write_checkpoint,
@@ -25,7 +26,7 @@ from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
 from hilum.training.kind import can_fit_kind, fit_kind
-from hilum.training.loop import EpochScore, train_one_epoch, validate
+from hilum.training.loop import EpochScore, TrainedEpoch, check_finite, train_one_epoch, validate
 from hilum.training.prepare import PreparedRun, prepare_run
 from hilum.training.resume import make_checkpoint
 from hilum.training.run_folder import RunFolder
@@ -67,6 +68,8 @@ def run_training(
     ------
     ConfigError, InputError, CheckpointError, WeightsUnavailable, RunFolderBusy
         Before the first step, when something does not fit.
+    TrainingDiverged
+        When the losses or the weights of an epoch are NaN or infinite; the epoch is not kept.
     """
     folder = RunFolder(out)
     make_deterministic(config.reproducibility)
@@ -100,8 +103,11 @@ def _train_epochs(run: PreparedRun, config: TrainConfig, on_epoch: OnEpoch | Non
         run.trainer.network.set_backbone_frozen(epoch < config.training.freeze_backbone_epochs)
         seed_epoch(config.reproducibility.seed, epoch + 1, rank=run.trainer.fabric.global_rank)
         with _progress_bar(run, epoch, config.training.epochs) as bar:
-            train = train_one_epoch(run.trainer, run.loader, epoch, on_batch=bar.update)
-        _record_epoch(run, config, train, validate(run.trainer, run.val))
+            learned = train_one_epoch(run.trainer, run.loader, epoch, on_batch=bar.update)
+        sample, val = validate(run.trainer, run.sample), validate(run.trainer, run.val)
+        losses = {"training": learned.score.loss, "validation": val.loss}
+        check_finite(run.trainer.network, losses, epoch=epoch)
+        _record_epoch(run, config, learned, sample, val)
         verdict = _judge(run.history, config)
         if on_epoch is not None:
             on_epoch(run.history)
@@ -118,8 +124,10 @@ def _judge(history: History, config: TrainConfig) -> Verdict:
     )
 
 
-def _record_epoch(run: PreparedRun, config: TrainConfig, train: EpochScore, val: EpochScore) -> None:
-    backbone_lr, head_lr = run.trainer.scheduler.get_last_lr()
+def _record_epoch(
+    run: PreparedRun, config: TrainConfig, learned: TrainedEpoch, train: EpochScore, val: EpochScore
+) -> None:
+    first, last = learned.rates
     metrics = {
         "train_loss": train.loss,
         "val_loss": val.loss,
@@ -127,8 +135,12 @@ def _record_epoch(run: PreparedRun, config: TrainConfig, train: EpochScore, val:
         "val_f1": val.macro_f1,
         "train_accuracy": train.accuracy,
         "val_accuracy": val.accuracy,
-        "learning_rate": float(head_lr),
-        "backbone_learning_rate": float(backbone_lr),
+        "augmented_train_loss": learned.score.loss,
+        "augmented_train_f1": learned.score.macro_f1,
+        "learning_rate": last[1],
+        "backbone_learning_rate": last[0],
+        "first_learning_rate": first[1],
+        "first_backbone_learning_rate": first[0],
     }
     for name, value in metrics.items():
         run.history[name].append(value)
@@ -180,6 +192,7 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
     run.trainer.fabric.barrier()
     best = read_checkpoint(run.folder.best_model)["val_f1"]
     taken = score.macro_f1 >= best - AVERAGED_MAX_F1_LOSS
+    taken = taken and not non_finite_tensors(averaged.state_dict())
     log.info(
         "averaged weights: val F1 %.4f against %.4f, %s",
         score.macro_f1,
@@ -195,10 +208,17 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
 def _replace_best(
     run: PreparedRun, checkpoint: Checkpoint, network: FilmClassifier, score: EpochScore
 ) -> None:
+    train = validate(run.trainer, run.sample, network=network)
     run.trainer.fabric.barrier()
     if run.trainer.fabric.is_global_zero:
         checkpoint["model_state_dict"] = network.state_dict()
         checkpoint["val_f1"] = score.macro_f1
+        checkpoint["provenance"]["kept"] = {
+            "train_loss": train.loss,
+            "val_loss": score.loss,
+            "train_f1": train.macro_f1,
+            "val_f1": score.macro_f1,
+        }  # what is kept is not the network of any epoch, so no line of the history is its own
         write_checkpoint(checkpoint, run.folder.best_model)
     run.trainer.fabric.barrier()
 
@@ -206,6 +226,9 @@ def _replace_best(
 def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> TrainingResult:
     run.trainer.fabric.barrier()
     best = read_checkpoint(run.folder.best_model)
+    if run.trainer.fabric.is_global_zero and len(best["history"]["val_f1"]) < len(run.history["val_f1"]):
+        best["history"] = run.history  # with the epochs after the best one
+        write_checkpoint(best, run.folder.best_model)
     result = TrainingResult(
         folder=run.folder,
         best_epoch=best["epoch"],

@@ -1,7 +1,6 @@
 """The files of one training run (report Table 19) and the lock that keeps two trainers apart."""
 
 import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.domain.errors import ConfigError, RunFolderBusy
+from hilum.files import to_json, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,8 @@ class RunFolder:
         return self.root / "manifest.parquet"
 
     def write_history(self, content: dict[str, Any]) -> None:
-        """Write `training_history.json` through a temporary file."""
-        temporary = self.history.with_suffix(".json.tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self.history)
+        """Write `training_history.json`, whole or not at all."""
+        write_atomic(self.history, to_json(content, indent=2) + "\n")
 
     @contextmanager
     def locked(self, *, leader: bool = True) -> Iterator[None]:

@@ -29,18 +29,28 @@ def make_optimizer(
 
 def make_scheduler(optimizer: Optimizer, settings: SchedulerSettings, *, steps_per_epoch: int) -> LambdaLR:
     """Return a scheduler that is stepped once per optimiser step."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
     factors: list[Callable[[int], float]] = [
-        partial(_factor_at_step, settings=settings, steps_per_epoch=steps_per_epoch, base=group["lr"])
-        for group in optimizer.param_groups
+        partial(
+            _factor_at_step,
+            settings=settings,
+            steps_per_epoch=steps_per_epoch,
+            base=rate,
+            floor=settings.minimum_learning_rate * rate / rates[-1],
+        )
+        for rate in rates
     ]
     return LambdaLR(optimizer, factors)
 
 
-def learning_rate(epochs_done: float, settings: SchedulerSettings, *, base: float) -> float:
+def learning_rate(
+    epochs_done: float, settings: SchedulerSettings, *, base: float, floor: float | None = None
+) -> float:
     """Return the learning rate after `epochs_done` (fractional) epochs.
 
-    Linear from `warmup_start_factor` x base to base, then cosine cycles with warm restarts down to
-    `minimum_learning_rate` (Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5).
+    Linear from `warmup_start_factor` x base to base, then cosine cycles with warm restarts down to `floor`,
+    by default `minimum_learning_rate` (Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5). The floor of the
+    backbone is as much lower as its rate is.
     """
     if epochs_done < settings.warmup_epochs:
         start = settings.warmup_start_factor
@@ -50,9 +60,11 @@ def learning_rate(epochs_done: float, settings: SchedulerSettings, *, base: floa
     while into_cycle >= cycle:
         into_cycle -= cycle
         cycle *= settings.restart_multiplier
-    floor = min(settings.minimum_learning_rate, base)
+    floor = min(settings.minimum_learning_rate if floor is None else floor, base)
     return floor + (base - floor) * (1.0 + math.cos(math.pi * into_cycle / cycle)) / 2.0
 
 
-def _factor_at_step(step: int, *, settings: SchedulerSettings, steps_per_epoch: int, base: float) -> float:
-    return learning_rate(step / steps_per_epoch, settings, base=base) / base
+def _factor_at_step(
+    step: int, *, settings: SchedulerSettings, steps_per_epoch: int, base: float, floor: float
+) -> float:
+    return learning_rate(step / steps_per_epoch, settings, base=base, floor=floor) / base

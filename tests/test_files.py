@@ -1,0 +1,51 @@
+"""A file is the old one or the new one, and JSON holds numbers that every reader takes."""
+
+import os
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+
+from hilum.files import to_json, write_atomic
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_the_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path: Path, durable: bool):
+    file = tmp_path / "new" / "file.txt"
+    write_atomic(file, "café\n", durable=durable)
+    write_atomic(file, b"bytes", durable=durable)
+    assert file.read_bytes() == b"bytes"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_rights_are_the_process_s_own_or_private(tmp_path: Path):
+    mask = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "open", b"")
+        write_atomic(tmp_path / "private", b"", private=True)
+    finally:
+        os.umask(mask)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"open": 0o640, "private": 0o600}
+
+
+def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(tmp_path: Path):
+    file = tmp_path / "file"
+    write_atomic(file, b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_atomic(file, bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_json_refuses_what_is_no_number():
+    assert to_json({"b": 1, "a": [0.5, None]}, sort_keys=True) == '{"a": [0.5, null], "b": 1}'
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            to_json({"value": value})
