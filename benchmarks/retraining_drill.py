@@ -137,6 +137,7 @@ CLOUDS = Plan(
         "preprocessing.image_size=64",
         "training.batch_size=8",
         "training.epochs=6",
+        "training.backbone_lr_factor=0.2",
         *_COMMON,
         "data.train_share=0.6",
         "data.val_share=0.1",
