@@ -12,7 +12,9 @@ from hilum.data import pixel_cache
 from hilum.data.pixel_cache import CachedFilm, PixelCache, decode_film, default_cache_folder
 from hilum.domain.errors import ConfigError, UnreadableImage, UnsuitableImage
 from hilum.domain.thresholds import MAX_FILE_BYTES
+from hilum.imaging.radiograph import HeaderClaims
 from tests.conftest import draw_blob
+from tests.imaging.make_films import dicom
 
 SIDE = 64
 
@@ -196,3 +198,15 @@ def test_a_writer_killed_inside_a_write_leaves_nothing_wrong(
     assert_same(cache.read_film(film, name="after"), right)
     assert_same(cache.read_film(film, name="again"), right)
     assert decodes == ["after"]
+
+
+def test_no_age_and_no_claim_of_a_header_is_kept_in_a_cache(tmp_path: Path):
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(np.tile(np.arange(120, dtype=np.uint8), (120, 1)), PatientAge="047Y"))
+    assert decode_film(path.read_bytes(), name="a", side_px=32).facts.header == HeaderClaims(age_years=47)
+    cache = PixelCache(tmp_path / "cache", side_px=32)
+    first, again = (cache.read_film(path, name="a") for _ in range(2))
+    assert first.facts == again.facts
+    assert first.facts.header is None
+    (entry,) = entries(cache)
+    assert b'"header": null' in entry.read_bytes()[:400]

@@ -1,7 +1,10 @@
+import json
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 
-from hilum.imaging.radiograph import ImageFacts, Radiograph
+from hilum.imaging.radiograph import HeaderClaims, ImageFacts, Radiograph
 
 
 def facts(width: int = 4, height: int = 3) -> ImageFacts:
@@ -40,3 +43,9 @@ def test_refuses_pixels_outside_the_convention(pixels: np.ndarray, words: str) -
 def test_facts_refuse_a_side_of_zero() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         facts(width=0)
+
+
+@pytest.mark.parametrize("header", [None, HeaderClaims(view="lateral", age_years=7)])
+def test_facts_survive_json(header: HeaderClaims | None) -> None:
+    known = replace(facts(), header=header)
+    assert ImageFacts.from_record(json.loads(json.dumps(asdict(known)))) == known

@@ -27,6 +27,7 @@ from hilum.inference.engine import Engine, EngineSettings
 from hilum.inference.gate import Refusal
 from hilum.registry.bundle import SELFTEST_FILE, SUMS_FILE, sum_files
 from hilum.registry.scorers import load_model
+from tests.imaging.make_films import dicom
 
 ONE_WORKER = EngineSettings(runtime="onnxruntime", workers=1, waiting=1)
 
@@ -216,3 +217,18 @@ def test_a_dead_decoder_is_replaced(engine: Engine, film: bytes):
     assert engine.predict(film).inference_ms > 0
     assert engine.decoder_deaths == before + 1
     assert engine.process_ids() != [victim]
+
+
+def test_a_header_is_judged_before_the_network(engine: Engine):
+    picture = np.tile(np.arange(100, 220, dtype=np.uint8), (120, 1))
+    with pytest.raises(FilmRefused) as refused:
+        engine.predict(dicom(picture, PresentationIntentType="FOR PROCESSING"))
+    assert refused.value.code == "header-for-processing"
+    assert "export the FOR PRESENTATION image" in refused.value.sentence
+
+
+def test_a_child_by_its_header_is_referred(engine: Engine):
+    picture = np.tile(np.arange(100, 220, dtype=np.uint8), (120, 1))
+    child, adult = (engine.predict(dicom(picture, PatientAge=age)).answer for age in ("009Y", "040Y"))
+    assert "header-age" in [reason.code for reason in child.referral]
+    assert "header-age" not in [reason.code for reason in adult.referral]

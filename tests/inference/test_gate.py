@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,17 @@ import pytest
 from hilum.domain.errors import CheckpointError
 from hilum.evaluation.site_score import SiteScore
 from hilum.evaluation.wrong_films import WRONG_KINDS
+from hilum.imaging.header_claims import HEADER_CODES
+from hilum.imaging.radiograph import HeaderClaims, ImageFacts
 from hilum.imaging.structure import describe_structure
-from hilum.inference.gate import REFUSAL_CODES, InputGate, Refusal, make_gate
+from hilum.inference.gate import (
+    EVERY_REFUSAL_CODE,
+    REFUSAL_CODES,
+    InputGate,
+    Refusal,
+    judge_header,
+    make_gate,
+)
 from hilum.registry.site_profile import SiteProfile
 from tests.phantom_films import SIDE_PX, TRAIN, VAL, embed, phantom_films, phantom_gate
 
@@ -140,3 +150,15 @@ def test_a_site_has_its_own_limits_where_its_profile_widened_them(new_films: np.
         == make_gate({"input_gate": phantom_gate()}).limits
     )
     assert make_gate({}) is None
+
+
+def test_a_header_that_contradicts_is_a_refusal_and_silence_is_none():
+    facts = ImageFacts("DICOM", 10, 10, 8, "MONOCHROME2", 1, HeaderClaims(view="lateral"))
+    refusal = judge_header(facts)
+    assert refusal.code == "header-not-frontal"
+    assert str(refusal).startswith("header-not-frontal: The DICOM header says that the view is lateral")
+    assert refusal.value > refusal.limit
+    assert judge_header(replace(facts, header=HeaderClaims(age_years=7))) is None
+    assert judge_header(replace(facts, header=None)) is None
+    assert EVERY_REFUSAL_CODE[:4] == HEADER_CODES
+    assert EVERY_REFUSAL_CODE[4:] == REFUSAL_CODES

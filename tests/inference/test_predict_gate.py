@@ -10,6 +10,7 @@ import pytest
 from hilum.inference.answer import AnswerRules
 from hilum.inference.gate import Refusal
 from hilum.inference.predict import Prediction, predict_films
+from tests.imaging.make_films import dicom
 
 
 @dataclass
@@ -100,3 +101,33 @@ def test_without_a_gate_everything_readable_is_answered(tmp_path: Path):
     assert codes(answers) == [None] * 6
     assert asked == [0, 120, 255, 30, 0]
     assert [answer.answer is None for answer in answers] == [False, True, False, False, False, False]
+
+
+def headed(tmp_path: Path, name: str, **tags: str) -> Path:
+    path = tmp_path / name
+    path.write_bytes(dicom(np.tile(np.arange(100, 220, dtype=np.uint8), (120, 1)), **tags))
+    return path
+
+
+@pytest.mark.parametrize("gate", [None, Gate()])
+def test_a_header_that_contradicts_is_refused_with_or_without_a_gate(tmp_path: Path, gate: Gate | None):
+    paths = [
+        headed(tmp_path, "lateral.dcm", ViewPosition="LL"),
+        headed(tmp_path, "frontal.dcm", ViewPosition="PA", BodyPartExamined="CHEST", Modality="DX"),
+        headed(tmp_path, "ct.dcm", Modality="CT"),
+    ]
+    network, rules = Network(), AnswerRules(temperature=1.0)
+    answers = list(predict_films(paths, network, side_px=64, rules=rules, gate=gate))
+    assert codes(answers) == ["header-not-frontal", None, "header-other-modality"]
+    assert [answer.answer is None for answer in answers] == [True, False, True]
+    assert len(network.asked) == 1
+    overruled = list(predict_films(paths, network, side_px=64, rules=rules, gate=gate, overrule_gate=True))
+    assert codes(overruled) == ["header-not-frontal", None, "header-other-modality"]
+    assert all(answer.answer is not None for answer in overruled)
+
+
+def test_a_child_by_its_header_is_referred(tmp_path: Path):
+    paths = [headed(tmp_path, f"{age}.dcm", PatientAge=age) for age in ("009Y", "040Y")]
+    child, adult = predict_films(paths, Network(), side_px=64, rules=AnswerRules(temperature=1.0))
+    assert [reason.code for reason in child.answer.referral][-1] == "header-age"
+    assert "header-age" not in [reason.code for reason in adult.answer.referral]

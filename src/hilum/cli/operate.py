@@ -32,11 +32,13 @@ def predict(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     explain: Annotated[Path | None, typer.Option(help="Folder for heatmap overlays.")] = None,
     no_gate: Annotated[
-        bool, typer.Option("--no-gate", help="Answer for films that the input gate refuses, and say so.")
+        bool,
+        typer.Option("--no-gate", help="Answer for films that the gate or their header refuses; say so."),
     ] = False,
 ) -> None:
     """Classify films; a film that cannot be used is reported with its reason and sets exit code 1."""
     from hilum.explain.map_verdict import judge_map
+    from hilum.inference.age_range import AgeRange
     from hilum.inference.answer import AnswerRules
     from hilum.inference.gate import make_gate
     from hilum.inference.predict import find_films, predict_films
@@ -53,6 +55,7 @@ def predict(
         judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
         gate=make_gate(facts, profile),
         overrule_gate=no_gate,
+        ages=AgeRange.from_facts(facts, profile),
     ):
         write(film, facts, _save_overlay(film, explain))
         unused += film.answer is None

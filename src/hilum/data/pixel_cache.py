@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,7 @@ class PixelCache:
         film = self._load(entry, sha256)
         if film is None:
             film = decode_film(data, name=name, side_px=self.side_px)
+            film = replace(film, facts=replace(film.facts, header=None))  # an age has no place in a cache
             _write_atomically(entry, _pack(film))
         return film
 
@@ -133,7 +134,9 @@ def _unpack(data: bytes, sha256: str, *, side_px: int) -> CachedFilm | None:
         return None
     header = json.loads(data[start : start + header_bytes])
     pixels = np.frombuffer(data, np.uint8, offset=start + header_bytes).reshape(side_px, side_px)
-    return CachedFilm(sha256, ImageFacts(**header["facts"]), pixels, ExposedField(**header["field"]))
+    return CachedFilm(
+        sha256, ImageFacts.from_record(header["facts"]), pixels, ExposedField(**header["field"])
+    )
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

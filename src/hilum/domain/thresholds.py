@@ -34,6 +34,17 @@ TRAIN_SAMPLE_FILMS: Final = 512
 """Training films that are scored as they are, in inference mode, after each epoch: the train side of Table 12
 and of the overfitting rule. Ours: a macro F1 of 512 films is known to about 0.02."""
 
+# --- What a header claims about a person ---------------------------------------------------------
+TB_SCREENING_MIN_AGE_YEARS: Final = 15
+"""Years. From this age WHO recommends computer-aided detection on chest radiographs for tuberculosis (WHO
+consolidated guidelines on tuberculosis, module 2: screening, 2021)."""
+
+OLDEST_STATED_AGE_YEARS: Final = 90
+"""Years. Higher ages are kept as this: over 89 an age is an identifier (45 CFR 164.514(b)(2)(i)(C))."""
+
+LONGEST_LIFE_YEARS: Final = 125
+"""Years. A header's age beyond it is a placeholder; the longest life on record had 122."""
+
 # --- Exposed field ---------------------------------------------------------------------------
 FIELD_EVEN_GREY_RANGE: Final = (6.0, 20.0)
 """Grey levels (of 255), least and most. A pixel counts as equal to the median of its line within this:

@@ -1,10 +1,12 @@
 """DICOM to upright 8-bit grey, one frame, as a viewer would first show it.
 
-Reads image attributes only: no patient, study or device attribute is looked at, and no attribute value that
-could be one enters a message or a chained exception. Knows nothing about the network (`pacs` does).
+Reads image attributes, and what `header_claims` takes out of a header in known words; no other patient, study
+or device attribute is looked at, and no attribute value that could be one enters a message or a chained
+exception. Knows nothing about the network (`pacs` does).
 """
 
 import io
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +43,7 @@ from hilum.imaging.dicom_header import (
     value_or_none,
 )
 from hilum.imaging.dicom_lut import palette_grey
+from hilum.imaging.header_claims import read_claims
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, to_bytes
@@ -89,11 +92,12 @@ def read_dicom(data: bytes, *, name: str) -> Radiograph:
             if "Rows" not in dataset:  # the tags are out of order, and the rest comes behind the pixels
                 dataset = dcmread(io.BytesIO(data_set), force=True)
             facts = complete_header(dataset, len(data), name=name)
+            claims = read_claims(dataset)
             grey = _decode(dataset, element, facts, name=name)
         except DECODER_ERRORS:
             # Not chained: messages of pydicom quote header values, and a logged traceback would show them.
             raise UnreadableImage(damaged_message(name, "DICOM")) from None
-    return Radiograph(pixels=grey, facts=facts)
+    return Radiograph(pixels=grey, facts=replace(facts, header=claims))
 
 
 def _without_pixels(dataset: Dataset, rest: bytes, file_end: int, *, name: str) -> UnreadableImage:

@@ -4,7 +4,9 @@ Knows nothing about files or codecs: whoever builds a `Radiograph` has already b
 uint8, one channel, MONOCHROME2 (air dark), upright.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,33 @@ GREY_DIMENSIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderClaims:
+    """What a header says that may contradict a frontal chest film; None or False where it says nothing.
+
+    Parameters
+    ----------
+    modality
+        A modality of another kind than a radiograph's ("CT"), never a text of the header.
+    body_part
+        Another part than the chest ("HAND"), likewise.
+    view
+        "lateral" or "oblique".
+    for_processing
+        Whether the pixels are raw detector values, meant for a program that makes a film of them.
+    age_years
+        Whole years, at most `OLDEST_STATED_AGE_YEARS`: older ages identify people.
+    """
+
+    modality: str | None = None
+    body_part: str | None = None
+    view: str | None = None
+    for_processing: bool = False
+    age_years: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What the file said about itself; carries no patient data, so it may be logged.
+    """What the file said about itself; carries no patient data, so its `repr` may be logged.
 
     Parameters
     ----------
@@ -28,6 +55,8 @@ class ImageFacts:
         DICOM's word for it where there is one ("MONOCHROME1", "RGB"), else "CMYK", "RGBA", ...
     file_bytes
         Bytes of the encoded file.
+    header
+        What a DICOM header says that may contradict a frontal chest film; None for other formats.
     """
 
     format: str
@@ -36,6 +65,13 @@ class ImageFacts:
     bits: int
     photometric: str
     file_bytes: int
+    header: HeaderClaims | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "ImageFacts":
+        """Read what `dataclasses.asdict` made, by way of JSON."""
+        header = record.get("header")
+        return cls(**{**record, "header": HeaderClaims(**header) if header else None})
 
     def __post_init__(self) -> None:
         if min(self.width, self.height, self.bits, self.file_bytes) < 1:

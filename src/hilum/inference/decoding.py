@@ -159,7 +159,7 @@ class DecodePool:
         if "error" in head:
             raise _REFUSALS.get(head["error"], UnreadableImage)(head["message"])
         films = np.frombuffer(pixels, np.uint8).reshape(-1, self._side_px, self._side_px)
-        field, facts = ExposedField(**head["field"]), ImageFacts(**head["facts"])
+        field, facts = ExposedField(**head["field"]), ImageFacts.from_record(head["facts"])
         return DecodedFilm(films[0], field, facts, head["film_sha256"], films[-1], png or None)
 
     def _replace(self, child: "_Child") -> None:

@@ -31,10 +31,11 @@ from hilum.evaluation.reference_profile import read_reference
 from hilum.imaging.film_statistics import describe_film
 from hilum.imaging.lungs import LungFields, estimate_lungs
 from hilum.imaging.radiograph import ImageFacts
+from hilum.inference.age_range import AgeRange
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.decoding import DecodedFilm, DecodePool
 from hilum.inference.explanation import Explanation, explain_film
-from hilum.inference.gate import Refusal, make_gate
+from hilum.inference.gate import Refusal, judge_header, make_gate
 from hilum.inference.graphs import GraphNetwork, Precision, ServedGraph, read_graph
 from hilum.inference.runtime import GraphScores, RuntimeName
 from hilum.inference.turns import Turns
@@ -107,6 +108,7 @@ class Engine:
         )
         self._network = network
         self._rules = AnswerRules.from_facts(model.facts, model.site)
+        self._ages = AgeRange.from_facts(model.facts, model.site)
         self.reference = read_reference(model.folder, weights_sha256=str(model.facts["weights_sha256"]))
         self._space = self.reference.space if self.reference else None
         self._gate = make_gate(model.facts, model.site)
@@ -218,11 +220,13 @@ class Engine:
 
     def _answer(self, decoded: DecodedFilm, *, explain: bool) -> FilmAnswer:
         film = decoded.pixels
+        _refuse(judge_header(decoded.facts))
         _refuse(self._gate.judge_pixels(film) if self._gate else None)
         lungs = self._beside.submit(estimate_lungs, film) if explain else None  # while the network runs
         scores = self._network.score(film[None], is_alone=self._admitted == 1)
         _refuse(self._gate.judge_embedding(scores.embedding[0]) if self._gate else None)
         (answer,) = self._rules.answer(scores.logits, scores.embedding)
+        answer = self._ages.flag(answer, decoded.facts)
         explanation = None
         if lungs is not None:
             explanation = self._explain(answer, scores, decoded, lungs.result())

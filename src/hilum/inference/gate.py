@@ -1,5 +1,9 @@
 """May the model be asked about this picture at all? Each refusal has a stable code, a sentence and a fix.
 
+Before anything else, in a DICOM header (`hilum.imaging.header_claims`), with or without a fitted gate:
+
+    header-other-modality, header-for-processing, header-not-chest, header-not-frontal
+
 Before any score, on the pixels:
 
     contrast-out-of-range   the middle of the picture is nearly of one grey
@@ -34,6 +38,8 @@ from hilum.evaluation.embedding_distance import EmbeddingDistance
 from hilum.evaluation.input_gate import GATE_VERSION, LinearCheck, measure_flatness
 from hilum.evaluation.packed_array import unpack_array
 from hilum.imaging.appearance import match_template
+from hilum.imaging.header_claims import HEADER_CODES, find_contradiction
+from hilum.imaging.radiograph import ImageFacts
 from hilum.imaging.structure import describe_structure
 from hilum.registry.site_profile import SiteProfile
 
@@ -77,6 +83,9 @@ _SAYINGS = {
 }
 REFUSAL_CODES = tuple(_SAYINGS)
 """Every code there is, in the order above; they never change their meaning."""
+
+EVERY_REFUSAL_CODE = (*HEADER_CODES, *REFUSAL_CODES)
+"""Those of a header too, which no gate is fitted for."""
 
 _CONTRAST, _EMBEDDING, _UPRIGHT = "contrast-out-of-range", "unlike-training-films", "not-upright"
 
@@ -171,6 +180,14 @@ class InputGate:
 
     def _refuse(self, code: str, value: float) -> Refusal:
         return Refusal(code, *_SAYINGS[code], value, self.limits[code])
+
+
+def judge_header(facts: ImageFacts) -> Refusal | None:
+    """Judge what a film's own header says about it; a header that says nothing is not held against it."""
+    contradiction = find_contradiction(facts.header)
+    if contradiction is None:
+        return None
+    return Refusal(contradiction.code, contradiction.sentence, contradiction.fix, value=1.0, limit=0.0)
 
 
 def make_gate(facts: Mapping[str, Any], site: SiteProfile | None = None) -> InputGate | None:

@@ -22,8 +22,9 @@ from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.evaluation.operating_points import Scenario, decide
 from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.file_bytes import read_file
+from hilum.inference.age_range import AgeRange
 from hilum.inference.answer import Answer, AnswerRules
-from hilum.inference.gate import InputGate, Refusal
+from hilum.inference.gate import InputGate, Refusal, judge_header
 
 CHUNK_FILMS = 16
 """Films decoded and scored together: large enough to use the cores, small enough to stream."""
@@ -102,6 +103,7 @@ class _Answering:
     judge_map: JudgeMap | None
     gate: InputGate | None
     overrule_gate: bool
+    ages: AgeRange
 
 
 def predict_films(
@@ -113,6 +115,7 @@ def predict_films(
     judge_map: JudgeMap | None = None,
     gate: InputGate | None = None,
     overrule_gate: bool = False,
+    ages: AgeRange = AgeRange(),  # noqa: B008 - frozen
 ) -> Iterator[Prediction]:
     """Yield one prediction per path, in order.
 
@@ -125,11 +128,14 @@ def predict_films(
     judge_map
         Decides whether a map may be shown; None shows every map (and asks for no lungs to be found).
     gate
-        Refuses what is no film or unlike any; None lets everything readable through.
+        Refuses what is no film or unlike any; None lets everything through that is readable and whose own
+        header does not contradict it.
     overrule_gate
         Answer for refused films too, the refusal beside the answer.
+    ages
+        At which ages the model may be relied on.
     """
-    answering = _Answering(network, rules, judge_map, gate, overrule_gate)
+    answering = _Answering(network, rules, judge_map, gate, overrule_gate, ages)
     remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(islice(remaining, CHUNK_FILMS)):
@@ -165,7 +171,9 @@ def _read(path: Path, side_px: int) -> CachedFilm | InputError:
 
 
 def _judge(gate: InputGate | None, film: CachedFilm | InputError) -> Refusal | None:
-    return None if gate is None or isinstance(film, InputError) else gate.judge_pixels(film.pixels)
+    if isinstance(film, InputError):
+        return None
+    return judge_header(film.facts) or (gate.judge_pixels(film.pixels) if gate else None)
 
 
 def _score_chunk(
@@ -189,6 +197,7 @@ def _score_chunk(
             continue
         if refusal is None or by.overrule_gate:
             index, answer = next(answers)
+            answer = by.ages.flag(answer, film.facts)
             if refusal is None and by.gate is not None:
                 refusal = by.gate.judge_embedding(scores.embedding[index])
         if refusal is not None and not by.overrule_gate:

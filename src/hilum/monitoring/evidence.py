@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from hilum.domain.thresholds import EVIDENCE_FILMS, EVIDENCE_RECORDS
 from hilum.evaluation.embedding_space import unpack_coordinates
-from hilum.inference.gate import REFUSAL_CODES
+from hilum.inference.gate import EVERY_REFUSAL_CODE
 from hilum.journal.record import read_facts
 from hilum.journal.tables import FeedbackRow, JournalRow
 from hilum.monitoring.rollup import ANSWERS
@@ -85,7 +85,7 @@ def _oddness(signal: Signal) -> Oddness:
         "psi": _by_bin(signal, of),
         "embedding": _far_out,
         "resolution": lambda film: film.get("pixels_short_side_px"),
-        "refused": lambda film: 1.0 if film["code"] in REFUSAL_CODES else None,
+        "refused": lambda film: 1.0 if film["code"] in EVERY_REFUSAL_CODE else None,
         "repeated": lambda film: 1.0 if film.get("repeated") else None,
         "calls": lambda film: film["confidence"] if film["prediction"] == of else None,
         "confidence": lambda film: None if film["confidence"] is None else 1 - film["confidence"],

@@ -17,7 +17,7 @@ from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MONITOR_ROLLUP_RECORDS
 from hilum.evaluation.histogram import count_cells, grid_edges
 from hilum.imaging.film_statistics import STATISTICS
-from hilum.inference.gate import REFUSAL_CODES
+from hilum.inference.gate import EVERY_REFUSAL_CODE
 from hilum.journal.record import read_facts
 from hilum.journal.storage import Storage
 from hilum.journal.tables import JournalRow, MonitorCountRow, MonitorMarkRow
@@ -111,7 +111,7 @@ def _note(
     if status >= _BAD:
         if status >= _BROKEN or row["code"] in _SHED_CODES:
             return
-        is_refused = row["code"] in REFUSAL_CODES
+        is_refused = row["code"] in EVERY_REFUSAL_CODE
         tallies[day, ANY_MODEL, "outcomes", OUTCOMES.index("refused" if is_refused else "unusable")] += 1
         tallies[day, ANY_MODEL, f"code:{row['code']}"[:64], 0] += 1
         return
