@@ -38,7 +38,8 @@ def test_json_is_one_object_a_line(hilum: Hilum, films: list[Path], tiny_bundle:
     good, refused, last = (json.loads(line) for line in answer.out.splitlines())
     assert [item["path"] for item in (good, refused, last)] == [str(films[0]), str(bad), str(films[1])]
     assert set(good) == set(refused) == {
-        "path", "probabilities", "decision", "scenarios", "prediction_set", "referral", "notes", "reason",
+        "path", "probabilities", "headline", "called", "scenario", "thresholds", "decision",
+        "scenarios", "prediction_set", "referral", "notes", "reason",
         "overlay", "map_withheld", "map_notes", "model", "temperature", "is_calibrated", "notice",
             "refusal", "gate_overruled",
     }  # fmt: skip
@@ -57,12 +58,12 @@ def test_csv_has_a_column_per_class_under_its_name(hilum: Hilum, films, tiny_bun
     assert answer.code == 1
     rows = list(csv.reader(io.StringIO(answer.out)))
     assert rows[0][:4] == ["path", "Normal", "Pneumonia", "Tuberculosis"]
-    assert rows[0][4:] == ["decision", "referral", "refusal", "reason"]
+    assert rows[0][4:] == ["called", "scenario", "decision", "referral", "refusal", "reason"]
     assert sum(map(float, rows[1][1:4])) == pytest.approx(1.0, abs=2e-6)
-    assert rows[1][4] == rows[0][1 + max(range(3), key=lambda index: float(rows[1][1 + index]))]
-    assert rows[1][6:] == ["", ""]
-    assert rows[2][:7] == [str(bad), "", "", "", "", "", ""]
-    assert rows[2][7].startswith("unsupported_format: ")
+    assert rows[1][6] == rows[0][1 + max(range(3), key=lambda index: float(rows[1][1 + index]))]
+    assert rows[1][8:] == ["", ""]
+    assert rows[2][:9] == [str(bad), *[""] * 8]
+    assert rows[2][9].startswith("unsupported_format: ")
 
 
 def test_all_shapes_tell_the_same(hilum: Hilum, films: list[Path], tiny_bundle: Path):

@@ -119,6 +119,7 @@ def answer(data: bytes, behaviour: str) -> dict[str, Any]:
                 ("heat", "heat_max", "overlay_png", "heatmap_png", "zones", "agrees_with_table_26")
             ),
         }
+    diseases = [] if is_normal else [called]
     digest = hashlib.sha256(b"another" if behaviour == "foreign" else data).hexdigest()
     return {
         "request_id": str(uuid.uuid4()),
@@ -132,7 +133,10 @@ def answer(data: bytes, behaviour: str) -> dict[str, Any]:
         "confidence": max(shares),
         "probabilities": dict(zip(CLASSES, shares, strict=True)),
         "raw_probabilities": dict(zip(CLASSES, (0.1702, 0.11, 0.7198), strict=True)),
-        "scenarios": dict.fromkeys(("screening", "balanced", "confirmation"), called),
+        "headline": called,
+        "called": diseases,
+        "scenario": "screening",
+        "scenarios": dict.fromkeys(("screening", "balanced", "confirmation"), diseases),
         "thresholds": {
             "screening": {"Pneumonia": 0.3, "Tuberculosis": 0.3},
             "balanced": None,

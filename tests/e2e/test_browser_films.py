@@ -103,7 +103,7 @@ def test_an_answer_gives_decisions_with_their_thresholds_and_calibrated_probabil
     show_one(room)
     rows = room.page.locator(".decisions tbody tr").all_inner_texts()
     assert [re.split(r"\s*\t\s*", row.replace("\xa0", " ")) for row in rows] == [
-        ["Screening", "Tuberculosis", "disease from 30.0 %"],
+        ["Screening (in force)", "Tuberculosis", "disease from 30.0 %"],
         ["Balanced", "Tuberculosis", "most probable class"],
         ["Confirmation", "Tuberculosis", "disease from 70.0 %"],
     ]

@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
 
+from hilum.domain.scenario import Scenario
+from hilum.evaluation.discrimination import DISEASES
 from hilum.evaluation.intervals import wilson_interval
 from hilum.evaluation.operating_points import (
     UNCONFIRMED,
-    Scenario,
     Verdict,
     assess_scenarios,
     assess_target,
     call,
-    decide,
     films_needed,
     find_cutoff,
+    headline,
+    name_called,
 )
 
 FILMS = np.array(
@@ -25,9 +27,23 @@ FILMS = np.array(
 
 
 def test_decisions_by_scenario():
-    assert decide(FILMS, Scenario.SCREENING) == ["Pneumonia", "Tuberculosis", "Tuberculosis", "Normal"]
-    assert decide(FILMS) == ["Normal", "Tuberculosis", "Tuberculosis", "Normal"]
-    assert decide(FILMS, Scenario.CONFIRMATION) == ["Normal", UNCONFIRMED, "Tuberculosis", "Normal"]
+    both = ("Tuberculosis", "Pneumonia")
+    assert name_called(FILMS, Scenario.SCREENING) == [("Pneumonia",), both, ("Tuberculosis",), ()]
+    assert name_called(FILMS, Scenario.BALANCED) == [(), ("Tuberculosis",), ("Tuberculosis",), ()]
+    assert name_called(FILMS, Scenario.CONFIRMATION) == [(), (), ("Tuberculosis",), ()]
+
+
+def test_what_is_named_is_what_table_15_measures():
+    films = np.random.default_rng(4).dirichlet((1, 1, 1), 500)
+    for scenario in Scenario:
+        named = [[disease in names for disease in DISEASES] for names in name_called(films, scenario)]
+        np.testing.assert_array_equal(named, call(films, scenario))
+
+
+def test_the_headline_names_every_called_disease_and_never_a_sick_film_normal():
+    assert headline(("Tuberculosis", "Pneumonia"), "Normal") == "Tuberculosis and Pneumonia"
+    assert headline((), "Normal") == "Normal"
+    assert headline((), "Tuberculosis") == UNCONFIRMED
 
 
 def test_screening_may_call_both_diseases():

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from hilum.domain.scenario import Scenario
 from hilum.evaluation.site_score import SiteScore
-from hilum.inference.answer import AnswerRules
+from hilum.inference.answer import NOT_COMMISSIONED, AnswerRules
 from hilum.registry.site_profile import SiteProfile
 
 RULE = {
@@ -44,6 +45,10 @@ def answer_one(rules: AnswerRules, logits: np.ndarray):
     return answer
 
 
+def codes(answer) -> list[str]:
+    return [reason.code for reason in answer.referral]
+
+
 def at(sick: float) -> np.ndarray:
     """The embedding that the site's score gives this probability of sick, before temperature."""
     return np.array([[np.log(sick / (1 - sick))]], np.float32)
@@ -65,22 +70,31 @@ def test_bare_checkpoint_answers_with_probabilities_alone():
         AnswerRules.from_facts({"temperature": 1.0}), logits_of(0.8, 0.15, 0.05, temperature=1)
     )
     assert answer.probabilities == pytest.approx({"Normal": 0.8, "Pneumonia": 0.15, "Tuberculosis": 0.05})
-    assert (answer.decision, answer.prediction_set, answer.referral, answer.notes) == ("Normal", None, (), ())
+    assert (answer.decision, answer.prediction_set, answer.notes) == ("Normal", None, ())
+    assert codes(answer) == ["site-not-commissioned"]
 
 
-def test_sure_normal_film_needs_no_reader():
+def test_sure_normal_film_needs_a_reader_only_for_want_of_commissioning():
     answer = answer_one(AnswerRules.from_facts(FACTS), logits_of(0.95, 0.03, 0.02))
     assert answer.prediction_set == ("Normal",)
-    assert answer.referral == ()
+    assert answer.referral == (NOT_COMMISSIONED,)
     assert answer.notes == ()
+    assert (answer.headline, answer.called) == ("Normal", ())
 
 
 def test_reasons_for_a_reader_have_codes():
     answer = answer_one(AnswerRules.from_facts(FACTS), logits_of(0.45, 0.33, 0.22))
     assert answer.prediction_set == ("Normal", "Pneumonia", "Tuberculosis")
-    assert [reason.code for reason in answer.referral] == ["low-confidence", "ambiguous", "not-ruled-out"]
-    assert answer.referral[0].sentence == "The highest probability is 0.45, below 0.70."
-    assert answer.referral[2].sentence.startswith("To miss at most 5.0 % of Tuberculosis")
+    assert codes(answer) == [
+        "site-not-commissioned", "over-threshold", "low-confidence", "ambiguous", "not-ruled-out"
+    ]  # fmt: skip
+    sentences = [reason.sentence for reason in answer.referral]
+    assert sentences[0] == "Not checked at this hospital: a reader must see every film."
+    assert sentences[1] == (
+        "Pneumonia not ruled out: score 33%, threshold 30%; Normal is the most probable class."
+    )
+    assert sentences[2] == "The highest probability is 0.45, below 0.70."
+    assert sentences[4].startswith("To miss at most 5.0 % of Tuberculosis")
 
 
 def test_film_that_fits_no_class_goes_to_a_reader():
@@ -91,7 +105,7 @@ def test_film_that_fits_no_class_goes_to_a_reader():
     rules = AnswerRules.from_facts({**FACTS, "referral": {**FACTS["referral"], "sets": strict}})
     answer = answer_one(rules, logits_of(0.8, 0.15, 0.05))
     assert answer.prediction_set == ()
-    assert [reason.code for reason in answer.referral] == ["unlike-any-class"]
+    assert codes(answer) == ["site-not-commissioned", "unlike-any-class"]
 
 
 def test_a_call_that_its_own_set_leaves_out_goes_to_a_reader():
@@ -106,7 +120,7 @@ def test_a_call_that_its_own_set_leaves_out_goes_to_a_reader():
     }
     answer = answer_one(AnswerRules.from_facts(facts), logits_of(0.01, 0.75, 0.24))
     assert (answer.decision, answer.prediction_set) == ("Pneumonia", ("Tuberculosis",))
-    (reason,) = answer.referral
+    _, reason = answer.referral
     assert reason.code == "call-outside-set"
     assert reason.sentence == (
         "Pneumonia is the most probable class, yet the prediction set holds Tuberculosis alone."
@@ -169,3 +183,52 @@ def test_site_recalibrates_and_refers_by_its_own_rule():
     )
     assert answer.probabilities["Tuberculosis"] == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-3)
     assert [reason.code for reason in answer.referral] == ["low-confidence", "not-ruled-out"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "called", "first"),
+    [
+        (None, ("Tuberculosis",), "Tuberculosis"),
+        (Scenario.SCREENING, ("Tuberculosis",), "Tuberculosis"),
+        (Scenario.BALANCED, (), "Normal"),
+        (Scenario.CONFIRMATION, (), "Normal"),
+    ],
+)
+def test_a_disease_over_its_threshold_is_named_though_normal_is_more_probable(scenario, called, first):
+    rules = AnswerRules.from_facts({"temperature": 1.0}, scenario=scenario)
+    answer = answer_one(rules, logits_of(0.50, 0.09, 0.41, temperature=1))
+    assert (answer.decision, answer.called, answer.headline) == ("Normal", called, first)
+    assert answer.scenario == (scenario or "screening")
+    assert answer.scenarios == {"screening": ("Tuberculosis",), "balanced": (), "confirmation": ()}
+    assert ("over-threshold" in codes(answer)) == bool(called)
+
+
+def test_a_film_that_looks_sick_is_never_normal_in_confirmation():
+    rules = AnswerRules.from_facts({"temperature": 1.0}, scenario=Scenario.CONFIRMATION)
+    answer = answer_one(rules, logits_of(0.20, 0.20, 0.60, temperature=1))
+    assert (answer.headline, answer.called) == ("Unconfirmed", ())
+    assert answer.thresholds == {"Pneumonia": 0.7, "Tuberculosis": 0.7}
+
+
+def test_a_site_calls_by_its_own_threshold_unless_a_scenario_is_chosen():
+    logits = logits_of(0.4, 0.3, 0.3, temperature=1).astype(np.float32)
+    facts = {"temperature": 1.0}
+    (own,) = AnswerRules.from_facts(facts, make_site()).answer(logits, at(0.28))
+    assert (own.scenario, own.called, own.headline) == ("site", ("Tuberculosis",), "Tuberculosis")
+    assert own.thresholds == {"Tuberculosis": pytest.approx(1 / (1 + np.e))}  # log odds of -1
+    assert "site-not-commissioned" not in codes(own)
+    (chosen,) = AnswerRules.from_facts(facts, make_site(scenario="screening")).answer(logits, at(0.28))
+    assert (chosen.scenario, chosen.called) == ("screening", ())
+    (told,) = AnswerRules.from_facts(facts, make_site(scenario="screening"), Scenario.BALANCED).answer(
+        logits, at(0.28)
+    )
+    assert told.scenario == "balanced"
+    assert told.scenarios["site"] == ("Tuberculosis",)
+
+
+def test_a_site_names_both_diseases_where_the_kind_is_open():
+    site = make_site(diseases=["Pneumonia", "Tuberculosis"])
+    (answer,) = AnswerRules.from_facts({"temperature": 1.0}, site).answer(
+        logits_of(0.1, 0.55, 0.35, temperature=1).astype(np.float32), at(0.6)
+    )
+    assert answer.called == ("Pneumonia", "Tuberculosis")

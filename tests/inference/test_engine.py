@@ -62,8 +62,9 @@ def test_an_answer_is_the_networks_own(engine: Engine, film: bytes, tiny_bundle:
     assert (answer.facts.format, answer.facts.width) == ("PNG", 120)
     assert answer.statistics["mean_grey"] == pytest.approx(small.mean())
     assert answer.inference_ms > 0
-    assert set(answer.scenarios) == {"screening", "balanced", "confirmation"}
-    assert answer.scenarios["balanced"] == answer.answer.decision
+    assert set(answer.answer.scenarios) == {"screening", "balanced", "confirmation"}
+    sick = () if answer.answer.decision == "Normal" else (answer.answer.decision,)
+    assert answer.answer.scenarios["balanced"] == sick
     assert answer.explanation is None
     assert answer.film_png is None
 

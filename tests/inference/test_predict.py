@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy.special import softmax as scipy_softmax
 
-from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.inference.answer import Answer, AnswerRules
+from hilum.domain.findings import CLASS_NAMES
+from hilum.inference.answer import AnswerRules
 from hilum.inference.predict import CHUNK_FILMS, Prediction, find_films, predict_films
 from hilum.registry.scorers import load_model
 
@@ -92,7 +92,7 @@ def test_bad_films_keep_their_place_and_stop_nothing(tmp_path: Path, network: Fa
     assert int(answers[4].pixels[0, 0]) == 200
     for answer in answers:
         if answer.decision is None:
-            assert (answer.probabilities, answer.scenarios(), answer.cam) == (None, None, None)
+            assert (answer.probabilities, answer.answer, answer.cam) == (None, None, None)
     assert network.batches == [2]
 
 
@@ -128,21 +128,6 @@ def test_temperature_softens_without_changing_the_call(tmp_path: Path, network: 
     assert max(soft.probabilities.values()) < max(sharp.probabilities.values())
     logits = np.array([2.0 - 230 / 64, 230 / 64 - 1.0, 230 / 128])
     assert list(soft.probabilities.values()) == pytest.approx(scipy_softmax(logits / 4).tolist(), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "screening", "balanced", "confirmation"),
-    [
-        ((0.60, 0.05, 0.35), "Tuberculosis", "Normal", "Normal"),
-        ((0.10, 0.75, 0.15), "Pneumonia", "Pneumonia", "Pneumonia"),
-        ((0.20, 0.55, 0.25), "Pneumonia", "Pneumonia", "Unconfirmed"),
-        ((0.90, 0.05, 0.05), "Normal", "Normal", "Normal"),
-    ],
-)
-def test_scenarios_are_those_of_table_15(probabilities, screening: str, balanced: str, confirmation: str):
-    named = dict(zip(CLASS_NAMES, probabilities, strict=True))
-    answer = Prediction("x", Answer(named, Finding(balanced), None, (), ()), "")
-    assert answer.scenarios() == {"screening": screening, "balanced": balanced, "confirmation": confirmation}
 
 
 def test_folders_are_walked_in_order_and_files_taken_as_they_are(tmp_path: Path):

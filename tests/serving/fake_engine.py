@@ -127,18 +127,21 @@ class FakeEngine:
         digest = hashlib.sha256(data).hexdigest()
         sick = 0.5 + int(digest[:2], 16) / 512
         probabilities = {"Normal": (1 - sick) / 2, "Pneumonia": (1 - sick) / 2, "Tuberculosis": sick}
+        called = ("Tuberculosis",)
         answer = Answer(
-            probabilities,
-            Finding.TUBERCULOSIS,
-            ("Tuberculosis",),
-            (ReferralReason("not-ruled-out", "A disease is not ruled out."),),
-            ("A note.",),
+            probabilities=probabilities,
+            decision=Finding.TUBERCULOSIS,
+            scenario="screening",
+            thresholds={"Pneumonia": 0.3, "Tuberculosis": 0.3},
+            called=called,
+            scenarios=dict.fromkeys(("screening", "balanced", "confirmation"), called),
+            prediction_set=("Tuberculosis",),
+            referral=(ReferralReason("not-ruled-out", "A disease is not ruled out."),),
+            notes=("A note.",),
         )
-        calls = dict.fromkeys(("screening", "balanced", "confirmation"), "Tuberculosis")
         return FilmAnswer(
             answer,
             dict.fromkeys(CLASS_NAMES, 1 / 3),
-            calls,
             digest,
             digest[::-1],
             ImageFacts("PNG", 512, 512, 8, "L", max(len(data), 1)),

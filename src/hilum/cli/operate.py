@@ -13,6 +13,7 @@ import typer
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.notice import NOTICE
+from hilum.domain.scenario import Scenario
 
 if TYPE_CHECKING:
     from hilum.inference.predict import Network, Prediction
@@ -35,6 +36,10 @@ def predict(
         bool,
         typer.Option("--no-gate", help="Answer for films that the gate or their header refuses; say so."),
     ] = False,
+    scenario: Annotated[
+        Scenario | None,
+        typer.Option(help="Thresholds in force; the site's own, or screening, if not given."),
+    ] = None,
 ) -> None:
     """Classify films; a film that cannot be used is reported with its reason and sets exit code 1."""
     from hilum.explain.map_verdict import judge_map
@@ -51,7 +56,7 @@ def predict(
         find_films(_expand(paths)),
         network,
         side_px=side_px,
-        rules=AnswerRules.from_facts(facts, profile),
+        rules=AnswerRules.from_facts(facts, profile, scenario),
         judge_map=partial(judge_map, facts.get("explanations")) if explain else None,
         gate=make_gate(facts, profile),
         overrule_gate=no_gate,
@@ -106,7 +111,8 @@ def _save_overlay(film: "Prediction", folder: Path | None) -> Path | None:
         return None
     from hilum.explain.overlay import save_overlay
 
-    title = f"{film.decision} {film.probabilities[str(film.decision)]:.0%}"
+    named = film.answer.called or (film.decision,) if film.answer else ()
+    title = ", ".join(f"{name} {film.probabilities[str(name)]:.0%}" for name in named)
     return save_overlay(Path(film.path), film.cam, field=film.field, folder=folder, title=title)
 
 
@@ -125,7 +131,8 @@ def _write_text(film: "Prediction", facts: Mapping[str, Any], overlay: Path | No
         return
     answer = film.answer
     scores = ", ".join(f"{name} {value:.1%}" for name, value in answer.probabilities.items())
-    print(f"{film.path}: {answer.decision} ({scores})" + (f" heatmap {overlay}" if overlay else ""))
+    heatmap = f" heatmap {overlay}" if overlay else ""
+    print(f"{film.path}: {answer.headline}, {answer.scenario} ({scores}){heatmap}")
     if film.refusal:
         print(f"  the input gate was overruled. {film.refusal}")
     for reason in answer.referral:
@@ -143,8 +150,12 @@ def _write_json(film: "Prediction", facts: Mapping[str, Any], overlay: Path | No
     record = {
         "path": film.path,
         "probabilities": film.probabilities,
+        "headline": answer.headline if answer else None,
+        "called": answer.called if answer else None,
+        "scenario": answer.scenario if answer else None,
+        "thresholds": answer.thresholds if answer else None,
         "decision": film.decision,
-        "scenarios": film.scenarios(),
+        "scenarios": answer.scenarios if answer else None,
         "prediction_set": answer.prediction_set if answer else None,
         "referral": [asdict(reason) for reason in answer.referral] if answer else None,
         "notes": answer.notes if answer else (),
@@ -164,15 +175,17 @@ def _write_json(film: "Prediction", facts: Mapping[str, Any], overlay: Path | No
 
 def _make_csv_writer() -> Write:
     rows = csv.writer(sys.stdout)
-    rows.writerow(["path", *CLASS_NAMES, "decision", "referral", "refusal", "reason"])
+    rows.writerow(["path", *CLASS_NAMES, "called", "scenario", "decision", "referral", "refusal", "reason"])
 
     def write(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
         del facts, overlay
         probabilities = film.probabilities or {}
         scores = [f"{probabilities[name]:.6f}" if name in probabilities else "" for name in CLASS_NAMES]
-        codes = " ".join(reason.code for reason in film.answer.referral) if film.answer else ""
+        answer = film.answer
+        codes = " ".join(reason.code for reason in answer.referral) if answer else ""
+        called = [answer.headline, answer.scenario] if answer else ["", ""]
         refusal = film.refusal.code if film.refusal else ""
-        rows.writerow([film.path, *scores, film.decision or "", codes, refusal, film.reason])
+        rows.writerow([film.path, *scores, *called, film.decision or "", codes, refusal, film.reason])
         sys.stdout.flush()
 
     return write

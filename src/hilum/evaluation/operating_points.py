@@ -4,7 +4,7 @@ A cut-off is a mapping from class name to probability. Those of the scenarios ar
 fitted on validation films and travels with the model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor
@@ -12,6 +12,7 @@ from math import ceil, floor
 import numpy as np
 
 from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.domain.scenario import Scenario
 from hilum.domain.thresholds import (
     CROSS_CHECK_TOLERANCE,
     HIGH_SENSITIVITY_PROBABILITY,
@@ -20,23 +21,17 @@ from hilum.domain.thresholds import (
     WHO_TRIAGE_MIN_SENSITIVITY,
     WHO_TRIAGE_MIN_SPECIFICITY,
 )
-from hilum.evaluation.discrimination import DISEASES, NORMAL_INDEX, ratio
+from hilum.evaluation.discrimination import DISEASES, ratio
 from hilum.evaluation.inputs import BoolArray, FloatArray, IntArray
 from hilum.evaluation.intervals import Basis, measure, rate_basis, wilson_interval
 from hilum.evaluation.measure import Measure, undefined
 
 UNCONFIRMED = "Unconfirmed"
-"""Decision of the confirmation scenario for a film that looks sick, but not surely enough of one disease."""
+"""Said of a film that looks sick rather than normal, but of which no disease reaches its threshold."""
+DEFAULT_SCENARIO = Scenario.SCREENING
+"""In force where neither the site nor who runs hilum chose another. Ours: a miss is worse than a look."""
 
 _MAX_PLANNED_FILMS = 1_000_000  # where the search for a sample size gives up
-
-
-class Scenario(StrEnum):
-    """The clinical scenarios of Table 15."""
-
-    SCREENING = "screening"
-    BALANCED = "balanced"
-    CONFIRMATION = "confirmation"
 
 
 SCENARIO_CUTOFFS: Mapping[Scenario, Mapping[str, float] | None] = {
@@ -106,32 +101,29 @@ def call(probabilities: FloatArray, scenario: Scenario) -> BoolArray:
     return np.asarray(probabilities[:, positions] >= np.array([cutoffs[name] for name in DISEASES]))
 
 
-def decide(probabilities: FloatArray, scenario: Scenario = Scenario.BALANCED) -> list[str]:
-    """Return one decision per film: a class name, or `UNCONFIRMED`.
-
-    The most probable of the called diseases is named. When none is called, screening and balanced
-    operation say Normal; confirmation says Normal only when Normal is the most probable class, because a
-    film at 0.65 tuberculosis is not a healthy one.
+def name_called(probabilities: FloatArray, scenario: Scenario) -> list[tuple[str, ...]]:
+    """Return the diseases that `call` calls of each film, the most probable first; () for none.
 
     Parameters
     ----------
     probabilities
         float64 (N, K), calibrated, columns in the order of `CLASS_NAMES`.
     """
-    positions = np.array([CLASS_NAMES.index(name) for name in DISEASES])
-    called = call(probabilities, scenario)
-    best = positions[np.where(called, probabilities[:, positions], -1.0).argmax(axis=1)]
-    looks_normal = np.asarray(probabilities.argmax(axis=1) == NORMAL_INDEX)
+    positions = [CLASS_NAMES.index(name) for name in DISEASES]
     return [
-        CLASS_NAMES[position]
-        if any_called
-        else UNCONFIRMED
-        if scenario is Scenario.CONFIRMATION and not normal
-        else Finding.NORMAL.value
-        for position, any_called, normal in zip(
-            best, np.asarray(called.any(axis=1)), looks_normal, strict=True
-        )
+        tuple(DISEASES[index] for index in np.argsort(-row, kind="stable") if flags[index])
+        for row, flags in zip(probabilities[:, positions], call(probabilities, scenario), strict=True)
     ]
+
+
+def headline(called: Sequence[str], most_probable: str) -> str:
+    """Return the one line to say first: every called disease, Normal, or `UNCONFIRMED`.
+
+    A film that looks sick, but of which no disease reaches its threshold, is not a healthy one.
+    """
+    if called:
+        return " and ".join(called)
+    return most_probable if most_probable == Finding.NORMAL else UNCONFIRMED
 
 
 def assess_scenarios(

@@ -5,7 +5,7 @@ rules hold, for films like its validation films. With a site profile the site's 
 promises made on other films are not repeated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.domain.thresholds import LOW_CONFIDENCE_PROBABILITY
+from hilum.domain.scenario import Scenario
+from hilum.domain.thresholds import HIGH_SENSITIVITY_PROBABILITY, LOW_CONFIDENCE_PROBABILITY
 from hilum.evaluation.calibration import scale
 from hilum.evaluation.commissioning import Recalibration, probability_of_sick
 from hilum.evaluation.conformal import ConformalSets
 from hilum.evaluation.inputs import FloatArray
+from hilum.evaluation.operating_points import (
+    DEFAULT_SCENARIO,
+    SCENARIO_CUTOFFS,
+    headline,
+    name_called,
+)
 from hilum.evaluation.promises import ANY_DISEASE, GivenPromises
 from hilum.evaluation.referral import ReferralRule
 from hilum.registry.site_profile import SiteProfile
@@ -27,8 +34,10 @@ from hilum.registry.site_profile import SiteProfile
 class ReferralReason:
     """Why a reader should see the film: a stable code and a sentence.
 
-    Codes: `low-confidence`, `not-ruled-out`, `ambiguous` (more than one class in the prediction set),
-    `unlike-any-class` (none in it), `call-outside-set` (one, and not the class that is called).
+    Codes: `site-not-commissioned` (the model was not measured at this hospital), `over-threshold` (a disease
+    is called that is not the most probable class), `low-confidence`, `not-ruled-out`, `ambiguous` (more than
+    one class in the prediction set), `unlike-any-class` (none in it), `call-outside-set` (one, and not the
+    most probable class).
     """
 
     code: str
@@ -39,15 +48,34 @@ class ReferralReason:
 class Answer:
     """What is said about one film.
 
-    `probabilities` follow CLASS_NAMES; `prediction_set` is None where no promise holds; `notes` are sentences
-    that go with the answer.
+    `probabilities` follow CLASS_NAMES, and `decision` is the most probable class; at a site, the most
+    probable disease of those in question once the site's threshold is reached. `called` are the diseases over
+    their threshold in the `scenario` in force, the most probable first; `thresholds` are the probabilities
+    from which it calls them, None for the most probable class. `scenarios` has what each scenario of Table 15
+    calls. `prediction_set` is None where no promise holds; `notes` are sentences that go with the answer.
     """
 
     probabilities: dict[str, float]
     decision: Finding
+    scenario: str
+    thresholds: Mapping[str, float] | None
+    called: tuple[str, ...]
+    scenarios: dict[str, tuple[str, ...]]
     prediction_set: tuple[str, ...] | None
     referral: tuple[ReferralReason, ...]
     notes: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """What to say first: every called disease, Normal, or Unconfirmed."""
+        return headline(self.called, self.decision)
+
+
+NOT_COMMISSIONED = ReferralReason(
+    "site-not-commissioned", "Not checked at this hospital: a reader must see every film."
+)
+SITE_SCENARIO = "site"
+"""Name of the scenario in force where a site profile has a threshold of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,8 @@ class AnswerRules:
         Pairs of classes that no training source held both of.
     site
         Profile of the site at which the answers are given.
+    scenario
+        Of Table 15, in force whatever the site says; None for the site's own, or `DEFAULT_SCENARIO`.
     """
 
     temperature: float
@@ -71,13 +101,18 @@ class AnswerRules:
     rules: tuple[ReferralRule, ...] = ()
     confounded: tuple[tuple[str, str], ...] = ()
     site: SiteProfile | None = None
+    scenario: Scenario | None = None
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Any], site: SiteProfile | None = None) -> "AnswerRules":
+    def from_facts(
+        cls, facts: Mapping[str, Any], site: SiteProfile | None = None, scenario: Scenario | None = None
+    ) -> "AnswerRules":
         """Read the rules of a bundle; a bare checkpoint has a temperature alone."""
         record = facts.get("referral")
+        if scenario is None and site is not None and site.scenario is not None:
+            scenario = Scenario(site.scenario)
         if record is None:
-            return cls(facts["temperature"], site=site)
+            return cls(facts["temperature"], site=site, scenario=scenario)
         given = GivenPromises.from_record(record)
         return cls(
             facts["temperature"],
@@ -85,6 +120,7 @@ class AnswerRules:
             tuple(given.rules.values()),
             tuple((first, second) for first, second in record["confounded"]),
             site,
+            scenario,
         )
 
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> list[Answer]:
@@ -97,6 +133,8 @@ class AnswerRules:
     def _answer_here(self, logits: FloatArray) -> list[Answer]:
         probabilities = scale(logits, self.temperature)
         within = None if self.sets is None else self.sets.contains(probabilities)
+        scenario = self.scenario or DEFAULT_SCENARIO
+        calls = _call_all(probabilities)
         answers = []
         for index, row in enumerate(probabilities):
             decision = Finding(CLASS_NAMES[int(row.argmax())])
@@ -104,27 +142,53 @@ class AnswerRules:
             if within is not None:
                 chosen = tuple(name for name, is_in in zip(CLASS_NAMES, within[index], strict=True) if is_in)
             named = _name(row)
-            reasons = (*_low_confidence(row), *_of_set(chosen, decision), *self._not_ruled_out(named))
-            answers.append(Answer(named, decision, chosen, reasons, self._notes(decision)))
+            thresholds, called = SCENARIO_CUTOFFS[scenario], calls[index][scenario]
+            reasons = (
+                NOT_COMMISSIONED,
+                *_over_threshold(named, called, thresholds, decision),
+                *_low_confidence(row),
+                *_of_set(chosen, decision),
+                *self._not_ruled_out(named),
+            )
+            answers.append(
+                Answer(
+                    named, decision, str(scenario), thresholds, called, calls[index],
+                    prediction_set=chosen, referral=reasons, notes=self._notes(called or (decision,)),
+                )
+            )  # fmt: skip
         return answers
 
     def _answer_at_site(self, logits: FloatArray, log_odds: FloatArray, site: SiteProfile) -> list[Answer]:
         record = site.facts["recalibration"]
         recalibration = Recalibration(**record) if record else None
-        sick = probability_of_sick(log_odds, recalibration, temperature=self.temperature)
+        bars = np.append(log_odds, site.cutoff)
+        *sick, bar = probability_of_sick(bars, recalibration, temperature=self.temperature)
         asked = [CLASS_NAMES.index(name) for name in site.diseases]
         kinds = scale(logits[:, asked], self.temperature)  # (N, diseases in question)
         probabilities = np.zeros_like(logits)
-        probabilities[:, CLASS_NAMES.index(Finding.NORMAL)] = 1 - sick
-        probabilities[:, asked] = sick[:, None] * kinds
+        probabilities[:, CLASS_NAMES.index(Finding.NORMAL)] = 1 - np.array(sick)
+        probabilities[:, asked] = np.array(sick)[:, None] * kinds
         rule = ReferralRule(**site.facts["referral"]) if site.facts["referral"] else None
+        calls = _call_all(probabilities)
+        at_site: Mapping[str, float] | None = dict.fromkeys(site.diseases, float(bar))
         answers = []
-        for row, odds, kind in zip(probabilities, log_odds, kinds, strict=True):
-            called = Finding(site.diseases[int(kind.argmax())]) if odds >= site.cutoff else Finding.NORMAL
-            reasons = [*_low_confidence(row)]
+        for row, odds, kind, by_scenario in zip(probabilities, log_odds, kinds, calls, strict=True):
+            own = _likely_kinds(site.diseases, kind) if odds >= site.cutoff else ()
+            decision = Finding(own[0]) if own else Finding.NORMAL
+            by_scenario[SITE_SCENARIO] = own
+            scenario = SITE_SCENARIO if self.scenario is None else str(self.scenario)
+            called = by_scenario[scenario]
+            thresholds = at_site if self.scenario is None else SCENARIO_CUTOFFS[self.scenario]
+            named = _name(row)
+            reasons = [*_over_threshold(named, called, thresholds, decision), *_low_confidence(row)]
             if rule is not None and odds >= rule.cutoff:
                 reasons.append(ReferralReason("not-ruled-out", rule.to_sentence()))
-            answers.append(Answer(_name(row), called, None, tuple(reasons), self._notes(called)))
+            answers.append(
+                Answer(
+                    named, decision, scenario, thresholds, called, by_scenario,
+                    prediction_set=None, referral=tuple(reasons), notes=self._notes(called or (decision,)),
+                )
+            )  # fmt: skip
         return answers
 
     def _not_ruled_out(self, probabilities: dict[str, float]) -> list[ReferralReason]:
@@ -135,18 +199,48 @@ class AnswerRules:
             if sick[rule.disease] >= rule.cutoff
         ]
 
-    def _notes(self, decision: Finding) -> tuple[str, ...]:
+    def _notes(self, named: Sequence[str]) -> tuple[str, ...]:
         asked = CLASS_NAMES if self.site is None else self.site.diseases
         return tuple(
             f"Sick rather than normal is what the films support; whether it is {first} or {second} is not"
             " supported: in training the two never came from one source."
             for first, second in self.confounded
-            if decision in {first, second} and first in asked and second in asked
+            if {first, second} & set(named) and first in asked and second in asked
         )
 
 
 def _name(row: FloatArray) -> dict[str, float]:
     return {name: float(value) for name, value in zip(CLASS_NAMES, row, strict=True)}
+
+
+def _call_all(probabilities: FloatArray) -> list[dict[str, tuple[str, ...]]]:
+    """Return what each scenario calls of each film."""
+    columns = [name_called(probabilities, scenario) for scenario in Scenario]
+    return [dict(zip(map(str, Scenario), calls, strict=True)) for calls in zip(*columns, strict=True)]
+
+
+def _likely_kinds(diseases: Sequence[str], kinds: FloatArray) -> tuple[str, ...]:
+    """Return the diseases a sick film may have: the most probable, others from the screening threshold."""
+    floor = min(float(kinds.max()), HIGH_SENSITIVITY_PROBABILITY)
+    return tuple(diseases[index] for index in np.argsort(-kinds, kind="stable") if kinds[index] >= floor)
+
+
+def _over_threshold(
+    probabilities: Mapping[str, float],
+    called: Sequence[str],
+    thresholds: Mapping[str, float] | None,
+    decision: Finding,
+) -> list[ReferralReason]:
+    """Say which diseases are called although another class is more probable."""
+    return [
+        ReferralReason(
+            "over-threshold",
+            f"{name} not ruled out: score {probabilities[name]:.0%}, threshold {thresholds[name]:.0%};"
+            f" {decision} is the most probable class.",
+        )
+        for name in called
+        if thresholds is not None and name != decision and probabilities[name] >= thresholds[name]
+    ]
 
 
 def _low_confidence(row: FloatArray) -> list[ReferralReason]:

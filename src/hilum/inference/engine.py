@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from hilum.config.schema import Preprocessing
 from hilum.domain.errors import DecoderFailed, EngineOverloaded, FilmRefused
 from hilum.domain.findings import CLASS_NAMES
+from hilum.domain.scenario import Scenario
 from hilum.domain.thresholds import WAITING_FILMS_PER_WORKER
 from hilum.evaluation.calibration import scale
-from hilum.evaluation.operating_points import Scenario, decide
 from hilum.evaluation.reference_profile import read_reference
 from hilum.imaging.film_statistics import describe_film
 from hilum.imaging.lungs import LungFields, estimate_lungs
@@ -55,6 +55,8 @@ class EngineSettings:
     workers: int = 0
     waiting: int = WAITING_FILMS_PER_WORKER
     formats: tuple[str, ...] | None = ("PNG", "JPEG", "DICOM")
+    scenario: Scenario | None = None
+    """In force instead of the site's own threshold, or of the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,6 @@ class FilmAnswer:
 
     answer: Answer
     raw_probabilities: dict[str, float]
-    scenarios: dict[str, str]
     image_sha256: str
     pixels_sha256: str
     facts: ImageFacts
@@ -107,7 +108,7 @@ class Engine:
             model.site.name if model.site else None,
         )
         self._network = network
-        self._rules = AnswerRules.from_facts(model.facts, model.site)
+        self._rules = AnswerRules.from_facts(model.facts, model.site, settings.scenario)
         self._ages = AgeRange.from_facts(model.facts, model.site)
         self.reference = read_reference(model.folder, weights_sha256=str(model.facts["weights_sha256"]))
         self._space = self.reference.space if self.reference else None
@@ -230,12 +231,10 @@ class Engine:
         explanation = None
         if lungs is not None:
             explanation = self._explain(answer, scores, decoded, lungs.result())
-        row = np.array([[answer.probabilities[name] for name in CLASS_NAMES]])
         raw = scale(scores.logits.astype(np.float64), 1.0)[0]
         return FilmAnswer(
             answer,
             {name: float(value) for name, value in zip(CLASS_NAMES, raw, strict=True)},
-            {str(scenario): str(decide(row, scenario)[0]) for scenario in Scenario},
             decoded.sha256,
             hashlib.sha256(film.tobytes()).hexdigest(),
             decoded.facts,

@@ -19,7 +19,6 @@ from hilum.data.ingest import FILM_SUFFIXES
 from hilum.data.pixel_cache import CachedFilm, decode_film
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
-from hilum.evaluation.operating_points import Scenario, decide
 from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.file_bytes import read_file
 from hilum.inference.age_range import AgeRange
@@ -85,15 +84,8 @@ class Prediction:
 
     @property
     def decision(self) -> Finding | None:
-        """What the film is called; None without an answer."""
+        """The most probable class; None without an answer."""
         return self.answer.decision if self.answer else None
-
-    def scenarios(self) -> dict[str, str] | None:
-        """Return the call of each scenario of the report's Table 15."""
-        if self.probabilities is None:
-            return None
-        row = np.array([[self.probabilities[name] for name in CLASS_NAMES]])
-        return {str(scenario): decide(row, scenario)[0] for scenario in Scenario}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hilum.evaluation.embedding_space import pack_coordinates
+from hilum.inference.answer import NOT_COMMISSIONED
 from hilum.journal.record import JsonScalar
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def film_facts(
         "width": film.facts.width,
         "height": film.facts.height,
         "bits": film.facts.bits,
-        "referred": bool(answer.referral),
+        "called": ", ".join(answer.called),
+        "scenario": answer.scenario,
+        "referred": any(reason.code != NOT_COMMISSIONED.code for reason in answer.referral),
         "fallback": is_fallback,
         "site": identity.site is not None,
         "repeated": is_repeated,

@@ -53,6 +53,11 @@ class SiteProfile:
         return tuple(self.facts["diseases"])
 
     @property
+    def scenario(self) -> str | None:
+        """Scenario of Table 15 that the site works in; None for its own threshold."""
+        return self.facts.get("scenario")
+
+    @property
     def cutoff(self) -> float:
         """Log odds from which a film is called sick: the local one where labels allowed it."""
         local = self.facts["local"]

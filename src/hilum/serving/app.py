@@ -24,6 +24,7 @@ from starlette.types import Message
 
 from hilum.domain.errors import HilumError
 from hilum.domain.notice import NOTICE
+from hilum.domain.scenario import Scenario
 from hilum.serving.access import TABLE, AccessTable, check_routes
 from hilum.serving.envelope import Envelope
 from hilum.serving.exchange import exchange_of
@@ -76,11 +77,11 @@ _ROUTERS = (
 _ADMIN_METHODS = ("GET", "POST", "DELETE")
 
 
-def open_real_engine(folder: Path, *, site: Path | None = None) -> "Engine":
+def open_real_engine(folder: Path, *, site: Path | None = None, scenario: Scenario | None = None) -> "Engine":
     """Open a bundle, with the profile of the site if there is one; raises as `Engine.open` does."""
-    from hilum.inference.engine import Engine
+    from hilum.inference.engine import Engine, EngineSettings
 
-    return Engine.open(folder, site=site)
+    return Engine.open(folder, site=site, settings=EngineSettings(scenario=scenario))
 
 
 def create_app(settings: ServiceSettings, *, open_engine: OpenEngine | None = None) -> FastAPI:
@@ -98,7 +99,9 @@ def create_app(settings: ServiceSettings, *, open_engine: OpenEngine | None = No
     ConfigError
         A route has no declared permission.
     """
-    service = Service(settings, open_engine or partial(open_real_engine, site=settings.site))
+    service = Service(
+        settings, open_engine or partial(open_real_engine, site=settings.site, scenario=settings.scenario)
+    )
     table = AccessTable(TABLE)
     app = FastAPI(
         title="hilum",

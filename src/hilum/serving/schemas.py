@@ -84,14 +84,25 @@ class PredictionOut(Outgoing):
     image_sha256: str = Field(examples=[_SHA])
     pixels_sha256: str = Field(examples=[_SHA])
     model: ModelOut
-    prediction: str = Field(examples=["Tuberculosis"])
-    confidence: float = Field(examples=[0.92], description="Calibrated probability of the call.")
+    prediction: str = Field(examples=["Tuberculosis"], description="The most probable class.")
+    confidence: float = Field(examples=[0.92], description="Its calibrated probability.")
     probabilities: dict[str, float] = Field(examples=[_PROBABILITIES], description="Calibrated.")
     raw_probabilities: dict[str, float] = Field(
         examples=[{"Normal": 0.1, "Pneumonia": 0.1, "Tuberculosis": 0.8}], description="Softmax as it came."
     )
-    scenarios: dict[str, str] = Field(
-        examples=[{"screening": "Tuberculosis", "balanced": "Tuberculosis", "confirmation": "Tuberculosis"}]
+    headline: str = Field(
+        examples=["Tuberculosis"],
+        description="What to say first: every disease called in the scenario in force, else Normal.",
+    )
+    called: list[str] = Field(
+        examples=[["Tuberculosis"]], description="Diseases over their threshold in the scenario in force."
+    )
+    scenario: str = Field(
+        examples=["screening"], description="In force: screening, balanced, confirmation, or the site's own."
+    )
+    scenarios: dict[str, list[str]] = Field(
+        examples=[{"screening": ["Tuberculosis"], "balanced": ["Tuberculosis"], "confirmation": []}],
+        description="Diseases that each scenario calls.",
     )
     thresholds: dict[str, dict[str, float] | None] = Field(
         examples=[{"screening": {"Pneumonia": 0.3, "Tuberculosis": 0.3}, "balanced": None}]

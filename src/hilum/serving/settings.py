@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hilum.domain.errors import ConfigError
+from hilum.domain.scenario import Scenario
 from hilum.domain.thresholds import (
     AUTH_FAILURES_PER_WINDOW,
     DRAIN_S,
@@ -65,6 +66,8 @@ class ServiceSettings(BaseSettings):
     """One bundle to serve; the shipped one if neither is given."""
     site: Path | None = None
     """Profile made by `hilum commission`."""
+    scenario: Scenario | None = None
+    """Thresholds in force (report Table 15); the site's own, or screening, if not given."""
     public_key: Path | None = None
     """Ed25519 key that bundles must be signed with."""
 

@@ -9,7 +9,7 @@ import { makeExplanation } from "./explanation.js";
 import { listed, percent, short } from "./format.js";
 import { makeProbabilities, makeRawProbabilities } from "./probabilities.js";
 
-const SCENARIOS = ["screening", "balanced", "confirmation"];
+const SCENARIOS = ["site", "screening", "balanced", "confirmation"];
 
 /**
  * Fill the answer's place, unless it already shows this film in this state.
@@ -91,13 +91,15 @@ function makeReferral({ referral }) {
 }
 
 /** @param {import("./types.js").Answer} answer */
-function makeDecisions({ scenarios, thresholds }) {
+function makeDecisions({ scenarios, scenario: inForce, thresholds, prediction }) {
+  const none = prediction === "Normal" ? "Normal" : "Unconfirmed";
+  const named = Object.fromEntries(Object.entries(scenarios).map(([name, called]) => [name, called.length ? listed(called) : none]));
   const rows = SCENARIOS.filter((name) => name in scenarios).map((name) =>
     make(
       "tr",
-      {},
-      make("th", { scope: "row", text: name }),
-      make("td", { class: "decision", text: scenarios[name] }),
+      name === inForce ? { class: "in-force", "aria-current": "true" } : {},
+      make("th", { scope: "row", text: name === inForce ? `${name} (in force)` : name }),
+      make("td", { class: "decision", text: named[name] }),
       make("td", { class: "rule", text: describeRule(thresholds[name] ?? null) }),
     ),
   );
@@ -106,7 +108,7 @@ function makeDecisions({ scenarios, thresholds }) {
     {},
     make("tr", {}, ...["Scenario", "Decision", "Threshold in force"].map((text) => make("th", { scope: "col", text }))),
   );
-  const unconfirmed = Object.values(scenarios).includes("Unconfirmed")
+  const unconfirmed = Object.values(named).includes("Unconfirmed")
     ? make("p", { class: "hint", text: "Unconfirmed: looks sick rather than normal, but no disease reaches its threshold." })
     : null;
   return make(

@@ -153,7 +153,7 @@ function announceFilm(film, all) {
   const which = `Film ${film.number} of ${all.length}`;
   if (film.answer) {
     const reader = film.answer.referral.to_reader ? " A reader should see it." : "";
-    announce(`${which}: ${film.answer.prediction}.${reader}`);
+    announce(`${which}: ${film.answer.headline}.${reader}`);
   } else if (film.state !== "cancelled") {
     announce(`${which}: not classified. ${film.problem?.message ?? ""}`, { urgent: true });
   }

@@ -51,3 +51,15 @@ export function listed(words) {
   if (words.length < 2) return words.join("");
   return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
 }
+
+/**
+ * What an answer says first, with its scores: "Tuberculosis 41.0 %", "Normal 97.1 %", "Unconfirmed (Pneumonia 60.0 %)".
+ *
+ * @param {import("./types.js").Answer} answer
+ */
+export function scored({ headline, called, prediction, probabilities }) {
+  /** @param {string} name */
+  const withScore = (name) => `${name} ${percent(probabilities[name])}`;
+  if (called.length) return listed(called.map(withScore));
+  return headline === prediction ? withScore(prediction) : `${headline} (${withScore(prediction)})`;
+}

@@ -7,12 +7,12 @@ import { percent } from "./format.js";
  * @param {import("./types.js").Answer} answer
  * @returns {HTMLElement}
  */
-export function makeProbabilities({ probabilities, prediction, thresholds }) {
+export function makeProbabilities({ probabilities, prediction, called, thresholds }) {
   const marks = ["screening", "confirmation"].filter((name) => thresholds[name]);
   const rows = Object.entries(probabilities).map(([name, value]) =>
     make(
       "tr",
-      { class: name === prediction ? "is-called" : null },
+      { class: (called.length ? called.includes(name) : name === prediction) ? "is-called" : null },
       make("th", { scope: "row", text: name }),
       make("td", { class: "value", text: percent(value) }),
       make("td", { class: "graph", "aria-hidden": "true" }, makeBar(value, marks.map((mark) => thresholds[mark]?.[name]))),

@@ -44,11 +44,14 @@
  * @property {string} request_id
  * @property {string} image_sha256
  * @property {{name: string, version: string, preprocessing_id: string, site: string | null, fallback: boolean}} model
- * @property {string} prediction
+ * @property {string} headline  what to say first
+ * @property {string[]} called  diseases over their threshold in the scenario in force
+ * @property {string} scenario  in force
+ * @property {string} prediction  the most probable class
  * @property {number} confidence
  * @property {Probabilities} probabilities
  * @property {Probabilities} raw_probabilities
- * @property {Record<string, string>} scenarios
+ * @property {Record<string, string[]>} scenarios  diseases that each calls
  * @property {Record<string, Probabilities | null>} thresholds
  * @property {string[] | null} prediction_set
  * @property {{to_reader: boolean, reasons: {code: string, sentence: string}[]}} referral

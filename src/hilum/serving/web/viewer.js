@@ -2,7 +2,7 @@
 
 import { say } from "./element.js";
 import { FilmImage } from "./film_image.js";
-import { percent, short } from "./format.js";
+import { scored, short } from "./format.js";
 import { listenToKeys, listenToPointer } from "./viewer_input.js";
 import { WHOLE_RANGE } from "./windowing.js";
 
@@ -242,7 +242,7 @@ export class Viewer {
     this.#canvas.setAttribute("aria-label", text);
     this.#part("corner-film").textContent = this.#film && image ? `${this.#film.number}  ${this.#film.name}` : "";
     this.#part("corner-model").textContent = answer
-      ? `${answer.prediction} ${percent(answer.confidence)}${answer.explanation?.withheld ? "\nheat withheld" : ""}`
+      ? `${scored(answer)}${answer.explanation?.withheld ? "\nheat withheld" : ""}`
       : image
         ? "not classified\nthe file as chosen"
         : "";
@@ -267,5 +267,5 @@ function describe(film, image) {
   const size = `shown at ${image.width} by ${image.height} pixels`;
   if (!film.answer) return `Film ${film.number}, refused, ${size}`;
   const heat = image.heat ? "with heat over it" : "without heat";
-  return `Film ${film.number}, called ${film.answer.prediction}, ${heat}, ${size}`;
+  return `Film ${film.number}, called ${film.answer.headline}, ${heat}, ${size}`;
 }

@@ -43,7 +43,7 @@ export class WorklistRow {
     const film = this.#film;
     const { mark, text } = STATES[film.state];
     this.#mark.textContent = mark;
-    this.#says.textContent = film.answer ? film.answer.prediction : this.#progress(text);
+    this.#says.textContent = film.answer ? film.answer.headline : this.#progress(text);
     this.#reader.hidden = !film.answer?.referral.to_reader;
     this.#cancel.hidden = !film.isOpen;
     this.#retry.hidden = film.state !== "failed" && film.state !== "cancelled";
