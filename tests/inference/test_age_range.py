@@ -7,7 +7,9 @@ from hilum.inference.age_range import AgeRange
 from hilum.inference.answer import Answer, ReferralReason
 
 BEFORE = ReferralReason("low-confidence", "It is.")
-ANSWER = Answer(dict.fromkeys(CLASS_NAMES, 1 / 3), Finding.NORMAL, None, (BEFORE,), ())
+ANSWER = Answer(
+    dict.fromkeys(CLASS_NAMES, 1 / 3), Finding.NORMAL, "screening", None, (), {}, None, (BEFORE,), ()
+)
 
 
 def facts(age: int | None) -> ImageFacts:
