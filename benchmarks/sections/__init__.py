@@ -5,6 +5,7 @@ from sections import (
     audit,
     collimation,
     commissioning,
+    dicom_files,
     explanations,
     gate,
     monitoring,
@@ -24,6 +25,7 @@ SECTIONS = (
     serving.section,
     monitoring.section,
     explanations.section,
+    dicom_files.section,
     audit.section,
     shortcuts.section,
 )

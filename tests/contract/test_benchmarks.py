@@ -32,3 +32,22 @@ def test_collimation(tmp_path: Path):
     ways = json.loads(out.read_text())["splits"]["test"]["ways"]
     assert len(ways) == 21
     assert ways["as they are"]["cut"]["refused"] <= ways["all round 20 %, black"]["whole"]["refused"]
+
+
+def test_dicom_files_are_read_as_pydicom_reads_them(tmp_path: Path):
+    out = tmp_path / "dicom-files.json"
+    command = [
+        sys.executable,
+        BENCHMARKS / "dicom_files.py",
+        "--without-dcmtk",
+        "--limit",
+        "150",
+        "--out",
+        out,
+    ]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    record = json.loads(out.read_text())
+    assert record["files"] == 150
+    assert set(record["verdicts"]) == {"equal", "refused", "both-refuse"}
+    assert record["verdicts"]["equal"] >= 50
+    assert set(record["refused_where_a_peer_reads"]) <= {"JPEG-lossy.dcm", "JPGExtended.dcm"}
