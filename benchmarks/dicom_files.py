@@ -147,7 +147,9 @@ def _voi(header: FileDataset, values: NDArray[np.float64]) -> NDArray[np.float64
         return shown * (255 / white)
     signed = 2 ** (header.BitsStored - 1) if header.PixelRepresentation else 0
     slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
-    return (shown - (intercept - signed * slope)) * (255 / (slope * (2.0**header.BitsStored - 1)))
+    full = slope * (2.0**header.BitsStored - 1)
+    scaled: NDArray[np.float64] = (shown - (intercept - signed * slope)) * (255 / full)
+    return scaled
 
 
 def _exposed(header: FileDataset | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -216,11 +218,12 @@ def _luma(rgb: NDArray[np.integer]) -> Grey:
 def summarise(rows: list[Comparison]) -> dict[str, object]:
     """Return counts, and the rows that are worth a look."""
     reasons = Counter(_generic(row.reason) for row in rows if row.verdict in {"refused", "both-refuse"})
+    further_off = [row.correlation or 0.0 for row in rows if (row.levels_off or 0) > MAX_LEVELS_OFF]
     return {
         "files": len(rows),
         "verdicts": dict(sorted(Counter(row.verdict for row in rows).items())),
         "peers": dict(sorted(Counter(row.peer for row in rows if row.verdict == "equal").items())),
-        "lowest_correlation": min((row.correlation for row in rows if row.correlation), default=None),
+        "lowest_correlation": min(further_off, default=1.0),
         "reasons": dict(reasons.most_common()),
         "differ": [_record(row) for row in rows if row.verdict == "differs"],
         "unchecked": [row.name for row in rows if row.verdict == "unchecked"],

@@ -16,20 +16,20 @@ def section() -> list[str]:
     record = read_measured("dicom-files")
     if record is None:
         return []
-    peers = ", ".join(f"{name} {count}" for name, count in record["peers"].items())
     counts = record["verdicts"]
-    lines = [
+    peers = ", ".join(f"{name} {count}" for name, count in record["peers"].items())
+    rows = [[words, str(counts[name])] for name, words in VERDICTS.items() if name in counts]
+    reasons = [[text, str(count)] for text, count in record["reasons"].items()]
+    return [
         "## Real DICOM files",
         "",
         f"`{record['command']}`, commit `{record['commit']}`: {record['files']} different files that the"
-        f" packages {', '.join(record['packages'])} carry for their own tests. Peers of the equal ones: {peers}."
-        f" Equal: {record['equal_means']}; the lowest correlation is {record['lowest_correlation']:.4f}.",
+        f" packages {', '.join(record['packages'])} carry for their own tests. Peers of the equal ones:"
+        f" {peers}. Equal: {record['equal_means']}; of those further off the lowest correlation is"
+        f" {record['lowest_correlation']:.4f}.",
         "",
+        *table(["outcome", "files"], rows),
+        "Reasons of the refused (N: a number):",
+        "",
+        *table(["reason", "files"], reasons),
     ]
-    lines += table(
-        ["outcome", "files"], [[VERDICTS[name], str(counts[name])] for name in VERDICTS if name in counts]
-    )
-    lines += ["Reasons of the refused (N: a number):", ""]
-    return lines + table(
-        ["reason", "files"], [[text, str(count)] for text, count in record["reasons"].items()]
-    )

@@ -36,18 +36,12 @@ def test_collimation(tmp_path: Path):
 
 def test_dicom_files_are_read_as_pydicom_reads_them(tmp_path: Path):
     out = tmp_path / "dicom-files.json"
-    command = [
-        sys.executable,
-        BENCHMARKS / "dicom_files.py",
-        "--without-dcmtk",
-        "--limit",
-        "150",
-        "--out",
-        out,
-    ]
+    script = BENCHMARKS / "dicom_files.py"
+    command = [sys.executable, script, "--without-dcmtk", "--limit", "150", "--out", out]
     subprocess.run(command, check=True, timeout=120, capture_output=True)
     record = json.loads(out.read_text())
     assert record["files"] == 150
     assert set(record["verdicts"]) == {"equal", "refused", "both-refuse"}
     assert record["verdicts"]["equal"] >= 50
-    assert set(record["refused_where_a_peer_reads"]) <= {"JPEG-lossy.dcm", "JPGExtended.dcm"}
+    reasons = record["refused_where_a_peer_reads"].values()
+    assert all("BitsStored is 32" in reason or "12-bit JPEG" in reason for reason in reasons)
