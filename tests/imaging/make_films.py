@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,87 @@ def tiff(pixels: NDArray[Any], *, photometric: int = 1) -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, field, 1, value) for tag, field, value in tags)
     directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
     return b"II*\x00" + struct.pack("<I", 8 + pixels.nbytes) + pixels.tobytes() + directory
+
+
+def tiff_of(
+    pixels: NDArray[Any],
+    *,
+    order: str = "<",
+    is_big: bool = False,
+    rows_per_strip: int | None = None,
+    tile: int | None = None,
+    pack: Callable[[bytes], bytes] = bytes,
+    fields: dict[int, int | tuple[int, ...]] | None = None,
+) -> bytes:
+    """Build a TIFF or BigTIFF of samples (H, W, S), or (S, H, W) with PlanarConfiguration 2 in `fields`.
+
+    In strips or square tiles, each piece packed. A field of None is left out.
+    """
+    fields = dict(fields or {})
+    is_planar = fields.get(284) == 2
+    planes = list(pixels) if is_planar else [pixels]
+    count, (height, width) = (
+        (len(pixels), pixels.shape[1:]) if is_planar else (pixels.shape[2], pixels.shape[:2])
+    )
+    pieces = []
+    for plane in planes:
+        stored = plane.astype(plane.dtype.newbyteorder(order))
+        if tile:
+            below, right = -height % tile, -width % tile
+            padded = np.pad(stored, ((0, below), (0, right)) + ((0, 0),) * (stored.ndim - 2))
+            pieces += [
+                padded[top : top + tile, left : left + tile].tobytes()
+                for top in range(0, height, tile)
+                for left in range(0, width, tile)
+            ]
+        else:
+            rows = rows_per_strip or height
+            pieces += [stored[top : top + rows].tobytes() for top in range(0, height, rows)]
+    packed = [pack(piece) for piece in pieces]
+    start = 16
+    offsets = [start + sum(map(len, packed[:index])) for index in range(len(packed))]
+    bits, kind = 8 * pixels.dtype.itemsize, {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    numbers: dict[int, Any] = {
+        256: width, 257: height, 258: (bits,) * count, 259: 1, 262: 2 if count >= 3 else 1, 277: count,
+        339: (kind,) * count,
+    }  # fmt: skip
+    if tile:
+        numbers |= {322: tile, 323: tile, 324: tuple(offsets), 325: tuple(map(len, packed))}
+    else:
+        numbers |= {278: rows_per_strip or height, 273: tuple(offsets), 279: tuple(map(len, packed))}
+    numbers |= fields
+    return tiff_file(
+        b"".join(packed),
+        {tag: value for tag, value in numbers.items() if value is not None},
+        order,
+        is_big=is_big,
+    )
+
+
+def tiff_file(body: bytes, numbers: dict[int, Any], order: str = "<", *, is_big: bool = False) -> bytes:
+    """Put a directory of whole numbers behind a body that starts at byte 16."""
+    wide, inline = ("Q", 8) if is_big else ("I", 4)
+    start = 16 + len(body)
+    behind = start + (8 + 20 * len(numbers) + 8 if is_big else 2 + 12 * len(numbers) + 4)
+    entries, arrays = b"", b""
+    for tag, value in sorted(numbers.items()):
+        values = value if isinstance(value, tuple) else (value,)
+        letter, kind = ("H", 3) if max(values) < 65_536 and tag not in {273, 279, 324, 325} else ("I", 4)
+        content = struct.pack(f"{order}{len(values)}{letter}", *values)
+        if len(content) > inline:
+            place = struct.pack(f"{order}{wide}", behind + len(arrays))
+            arrays += content
+        else:
+            place = content.ljust(inline, b"\0")
+        entries += struct.pack(f"{order}HH{wide}", tag, kind, len(values)) + place
+    mark = b"II" if order == "<" else b"MM"
+    if is_big:
+        head = mark + struct.pack(f"{order}HHHQ", 43, 8, 0, start)
+        directory = struct.pack(f"{order}Q", len(numbers)) + entries + bytes(8)
+    else:
+        head = mark + struct.pack(f"{order}HI", 42, start) + bytes(8)
+        directory = struct.pack(f"{order}H", len(numbers)) + entries + bytes(4)
+    return head + body + directory + arrays
 
 
 def dataset(

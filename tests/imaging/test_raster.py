@@ -6,7 +6,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import ImageTooLarge, UnreadableImage, UnsupportedCoding
 from hilum.imaging.intake import read_radiograph
 
 from .make_films import chunk, colour, encode, film, jpeg_frame, luma, rotated, tiff
@@ -193,11 +193,30 @@ def test_a_colour_mode_that_is_not_converted_is_refused() -> None:
         read_radiograph(data)
 
 
-def test_float_pixels_that_are_not_numbers_are_refused() -> None:
-    values = GREY.astype(np.float32)
+def test_a_few_float_pixels_that_are_not_numbers_are_black() -> None:
+    values = GREY.astype(np.float32) * 257
     values[3, 3] = np.nan
-    with pytest.raises(UnreadableImage, match="TIFF data are truncated or damaged"):
-        read_radiograph(tiff(values))
+    pixels = read_radiograph(tiff(values)).pixels
+    assert pixels[3, 3] == GREY.min()
+    assert np.abs(pixels.astype(int) - GREY).max() == GREY[3, 3] - GREY.min()
+
+
+def test_a_bitmap_of_a_variant_that_is_not_decoded_is_refused_for_that() -> None:
+    data = bytearray(encode(GREY, "BMP"))
+    data[30] = 4  # biCompression: JPEG
+    with pytest.raises(UnsupportedCoding, match="the BMP is of a variant that is not decoded here"):
+        read_radiograph(bytes(data))
+
+
+def test_a_decoder_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("hilum.imaging.raster.simplejpeg.decode_jpeg", exhausted)
+    with pytest.raises(
+        ImageTooLarge, match="film: decoding the JPEG takes more memory than a decoder may use"
+    ):
+        read_radiograph(jpeg_frame(GREY), name="film")
 
 
 def test_premultiplied_alpha_is_already_on_black() -> None:

@@ -26,8 +26,8 @@ from hilum.imaging.damage import DECODER_ERRORS
 from hilum.imaging.file_bytes import read_file
 from hilum.imaging.fingerprint import perceptual_hash, thumbnail
 from hilum.imaging.intake import read_radiograph
+from hilum.imaging.picture_modes import PHOTOMETRIC_OF_MODE, RASTER_FORMATS
 from hilum.imaging.quiet import decoder_warnings_ignored
-from hilum.imaging.raster import PHOTOMETRIC_OF_MODE, RASTER_FORMATS
 
 _COLOUR_SIDE_PX = 64
 _COLOUR_MODES = frozenset({"RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr"})

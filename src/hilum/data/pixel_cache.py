@@ -26,7 +26,7 @@ from hilum.imaging.intake import read_radiograph
 from hilum.imaging.preprocess import resize_film
 from hilum.imaging.radiograph import ImageFacts
 
-PREPROCESS_VERSION = 3
+PREPROCESS_VERSION = 4
 """Raise whenever decoding or resizing changes a pixel: old entries are then never read again."""
 
 _MAGIC = b"HILUMPX1"

@@ -7,11 +7,11 @@ HilumError
       FileTooLarge        more bytes than we agree to read
       ImageTooLarge       more pixels, or more bytes once inflated, than we agree to decode
       DamagedImage        cut short, or decodes with errors
-      HostileFile         a program is hidden in it
+      HostileFile         made to do harm: a program hidden in it, a text that inflates without end
       SeveralFrames       more than one picture
       NoPixels            a file of ours without a picture
       UnsupportedFormat   another kind of file
-      UnsupportedCoding   a whole file of ours, coded in a way that is not decoded here
+        UnsupportedCoding a whole file of ours, coded in a way that is not decoded here
     UnsuitableImage       readable, but outside the input contract (size, aspect)
     FilmRefused           readable, but the input gate says that it is no film to be scored
     EmptyDataset          a data folder or table without usable films
@@ -78,7 +78,7 @@ class DamagedImage(UnreadableImage):
 
 
 class HostileFile(UnreadableImage):
-    """A program is hidden in the file."""
+    """The file is made to do harm: a program is hidden in it, or a text that inflates without end."""
 
     code = "hostile_file"
 
@@ -101,7 +101,7 @@ class UnsupportedFormat(UnreadableImage):
     code = "unsupported_format"
 
 
-class UnsupportedCoding(UnreadableImage):
+class UnsupportedCoding(UnsupportedFormat):
     """The file is whole and of a kind we read, but its pixels are coded in a way that is not decoded here."""
 
     code = "unsupported_coding"

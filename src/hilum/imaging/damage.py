@@ -19,6 +19,7 @@ DECODER_ERRORS: Final = (
     EOFError,
     MemoryError,
     RuntimeError,
+    SystemError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -34,4 +35,12 @@ def damaged_message(name: str, file_format: str) -> str:
     return (
         f"{name}: the {file_format} data are truncated or damaged; a complete {file_format} file is needed,"
         " since a partly decoded film could hide the lesion. Copy or export it again."
+    )
+
+
+def too_large_message(name: str, file_format: str) -> str:
+    """Word the refusal of a file whose decoder ran out of memory."""
+    return (
+        f"{name}: decoding the {file_format} takes more memory than a decoder may use. Export the film as"
+        " grey, at a lower resolution."
     )

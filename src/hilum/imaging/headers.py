@@ -8,7 +8,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hilum.imaging.tiff_directory import TiffDirectory
+
 JPEG_2000_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ: T.800 A.4
+BIG_TIFF_MAGICS = (b"II+\x00", b"MM\x00+")
+TIFF_MAGICS = (b"II*\x00", b"MM\x00*", *BIG_TIFF_MAGICS)
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 DICOM_PREFIX_OFFSET = 128
 BARE_DATA_SETS = (b"DICM", b"\x02\x00", b"\x08\x00", b"\x00\x08")  # DICOM without its preamble
@@ -68,7 +72,7 @@ def sniff_format(data: bytes) -> str | None:
         "DICOM": data[DICOM_PREFIX_OFFSET : DICOM_PREFIX_OFFSET + 4] == b"DICM",
         "PNG": data.startswith(PNG_MAGIC),
         "JPEG": data.startswith(b"\xff\xd8\xff"),
-        "TIFF": data.startswith((b"II*\x00", b"MM\x00*")),
+        "TIFF": data.startswith(TIFF_MAGICS),
         "WEBP": data.startswith(b"RIFF") and data[8:12] == b"WEBP",
         "BMP": data.startswith(b"BM") and data[6:10] == bytes(4),
     }
@@ -177,15 +181,6 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _tiff_size(data: bytes) -> tuple[int, int]:
-    """Read tags 256 and 257 of the first directory (TIFF 6.0, section 2); KeyError if one is missing."""
-    order = "<" if data.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(order + "I", data, 4)
-    (entries,) = struct.unpack_from(order + "H", data, directory)
-    sides: dict[int, int] = {}
-    for index in range(entries):
-        start = directory + 2 + 12 * index
-        tag, kind = struct.unpack_from(order + "HH", data, start)
-        if tag in {256, 257}:
-            sides[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, start + 8)[0]  # noqa: PLR2004
-    return sides[256], sides[257]
+def _tiff_size(data: bytes) -> tuple[int, int] | None:
+    directory = TiffDirectory.read(data)
+    return None if directory is None else directory.size

@@ -6,51 +6,57 @@ end marker, and paints the missing part grey. No setting of Pillow is changed.
 """
 
 import io
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
-from hilum.domain.errors import DamagedImage, SeveralFrames, UnsupportedCoding
-from hilum.imaging.damage import DECODER_ERRORS, damaged_message
-from hilum.imaging.headers import header_size
+from hilum.domain.errors import (
+    DamagedImage,
+    HostileFile,
+    ImageTooLarge,
+    SeveralFrames,
+    UnreadableImage,
+    UnsupportedCoding,
+)
+from hilum.imaging.damage import DECODER_ERRORS, damaged_message, too_large_message
+from hilum.imaging.deep_samples import COLOURS, deep_grey, png_samples
+from hilum.imaging.headers import frame_header
+from hilum.imaging.jpeg_stream import (
+    BITS_OF_BYTE,
+    PROGRESSIVE_MARKERS,
+    is_sent_in_full,
+    undecoded_coding,
+    without_extraneous_bytes,
+)
+from hilum.imaging.picture_modes import (
+    DEEP_MODES,
+    PHOTOMETRIC_OF_MODE,
+    SIDEWAYS,
+    check_mode,
+    exif_orientation,
+    grey_of,
+    upright,
+)
+from hilum.imaging.png_chunks import whole_chunks
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
-from hilum.imaging.windowing import WHITE, fit_to_bytes
+from hilum.imaging.tiff_picture import read_tiff
+from hilum.imaging.windowing import fit_to_bytes
 
-RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-"""The only decoders of Pillow that may see a file, by its names: it has forty, and each has had its holes."""
-PHOTOMETRIC_OF_MODE: Final = {
-    "1": "MONOCHROME2",
-    "L": "MONOCHROME2",
-    "I": "MONOCHROME2",
-    "F": "MONOCHROME2",
-    "I;16": "MONOCHROME2",
-    "I;16B": "MONOCHROME2",
-    "I;16L": "MONOCHROME2",
-    "I;16N": "MONOCHROME2",
-    "LA": "GREY_ALPHA",
-    "La": "GREY_ALPHA",
-    "P": "PALETTE",
-    "PA": "PALETTE",
-    "RGB": "RGB",
-    "RGBX": "RGB",
-    "RGBA": "RGBA",
-    "RGBa": "RGBA",
-    "CMYK": "CMYK",
-    "YCbCr": "YCBCR",
-}
-DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-WHITE_IS_ZERO: Final = 0  # TIFF 6.0, PhotometricInterpretation
 SCALED_DECODE_HEADROOM: Final = 2
 """A reduced DCT decode keeps sides of at least this many times what the caller shrinks to: on 1,024 px chest
 films and a side of 224 that halves the mean difference from a full decode (0.75 to 0.37 grey levels)."""
 DCT_DIVISORS: Final = (8, 4, 2)
 """Reduced scales worth taking. libjpeg-turbo has vector code for these; 7/8 to 5/8 are slower than a full
 decode (measured 1.98 to 1.39 against 1.16 ms for 1,024 px), because most of the time is Huffman decoding."""
-SIDEWAYS: Final = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+_PNG_BITS_AT: Final = 24  # in IHDR: PNG specification 11.2.1
+_TEXT_TOO_LARGE: Final = ("Decompressed data too large", "Too much memory used for text chunks")
+"""What Pillow says of a text or profile inside a PNG that inflates to more than it agrees to hold."""
+_UNSUPPORTED: Final = "Unsupported"
+"""How Pillow begins to say that a whole file is of a variant that it does not know."""
 
 
 def read_raster(data: bytes, file_format: str, *, name: str, min_side_px: int | None = None) -> Radiograph:
@@ -75,67 +81,115 @@ def read_raster(data: bytes, file_format: str, *, name: str, min_side_px: int | 
     ------
     DamagedImage, SeveralFrames, UnsupportedCoding
         If the file is damaged or incomplete, holds several frames, or is coded in a way we do not decode.
+    HostileFile, ImageTooLarge
+        If it inflates to more than a picture of its size, or its decoder runs out of memory.
     """
     with decoder_warnings_ignored():
         try:
-            if not _is_complete(data, file_format):
-                raise DamagedImage(damaged_message(name, file_format))
-            with Image.open(io.BytesIO(data), formats=(file_format,)) as image:
-                _check_kind(image, file_format, name=name)
-                return _decode(image, data, file_format, min_side_px or 0)
+            if file_format == "TIFF":
+                return read_tiff(data, name=name)
+            if file_format == "JPEG":
+                return _read_jpeg(data, min_side_px or 0, name=name)
+            return _read_picture(data, file_format, name=name)
+        except (MemoryError, Image.DecompressionBombError) as error:
+            raise ImageTooLarge(too_large_message(name, file_format)) from error
         except DECODER_ERRORS as error:
-            raise DamagedImage(damaged_message(name, file_format)) from error
+            raise _refusal(error, file_format, name=name) from error
 
 
-def _check_kind(image: Image.Image, file_format: str, *, name: str) -> None:
-    # The JPEG of a phone may carry a preview behind the picture; the picture comes first.
-    if getattr(image, "is_animated", False) and file_format != "JPEG":
-        raise SeveralFrames(
-            f"{name}: the {file_format} file holds more than one frame; exactly 1 is allowed."
-            " Export the film alone."
+def _refusal(error: Exception, file_format: str, *, name: str) -> UnreadableImage:
+    """Say why a decoder gave up."""
+    message = str(error)
+    if message.startswith(_TEXT_TOO_LARGE):
+        return HostileFile(
+            f"{name}: a text or profile inside the {file_format} inflates to far more than a film needs."
+            " Treat the file as hostile and ask the sender."
         )
-    if image.mode not in PHOTOMETRIC_OF_MODE:
-        raise UnsupportedCoding(
-            f"{name}: the {file_format} pixels are in colour mode {image.mode}; allowed are grey, RGB, CMYK"
-            " and palette images. Export it as 8-bit or 16-bit grey."
+    if isinstance(error, OSError) and message.startswith(_UNSUPPORTED):
+        return UnsupportedCoding(
+            f"{name}: the {file_format} is of a variant that is not decoded here. Export the film as 8-bit"
+            " or 16-bit grey."
         )
+    return DamagedImage(damaged_message(name, file_format))
 
 
-def _decode(image: Image.Image, data: bytes, file_format: str, min_side_px: int) -> Radiograph:
-    size, mode, photometric = image.size, image.mode, PHOTOMETRIC_OF_MODE[image.mode]
-    bits, inverted = _sample_facts(image, data, file_format)
-    orientation = _orientation(image, file_format)
-    if file_format == "JPEG":
-        grey = _decode_jpeg(image, data, min_side_px)
-    elif mode in DEEP_MODES:
-        grey = _deep_grey(np.asarray(image), inverted=inverted)
-    else:
-        grey = _grey(image)
-    width, height = image.size if file_format == "TIFF" else size  # Pillow turns a TIFF while loading
-    if orientation in SIDEWAYS:
-        width, height = height, width
-    facts = ImageFacts(
-        format=file_format,
-        width=width,
-        height=height,
-        bits=bits,
-        photometric="MONOCHROME1" if inverted else photometric,
-        file_bytes=len(data),
+def _read_picture(data: bytes, file_format: str, *, name: str) -> Radiograph:
+    """Read a PNG, BMP or WebP."""
+    picture = whole_chunks(data) if file_format == "PNG" else data
+    if picture is None or not _is_complete(picture, file_format):
+        raise DamagedImage(damaged_message(name, file_format))
+    with Image.open(io.BytesIO(picture), formats=(file_format,)) as image:
+        if getattr(image, "is_animated", False):
+            raise SeveralFrames(
+                f"{name}: the {file_format} file holds more than one frame; exactly 1 is allowed."
+                " Export the film alone."
+            )
+        check_mode(image, file_format, name=name)
+        bits = picture[_PNG_BITS_AT] if file_format == "PNG" else 1 if image.mode == "1" else BITS_OF_BYTE
+        if image.mode in DEEP_MODES:
+            grey = fit_to_bytes(np.asarray(image))
+        elif bits > BITS_OF_BYTE:
+            key = image.info.get("transparency")
+            has_alpha = image.mode == "RGBA"
+            samples = png_samples(picture)
+            is_colour = samples.shape[2] >= COLOURS
+            grey = deep_grey(samples, is_colour=is_colour, has_alpha=has_alpha, key=key, name=name)
+        else:
+            grey = grey_of(image)
+        model = PHOTOMETRIC_OF_MODE[image.mode]
+        return _radiograph(grey, image, exif_orientation(image), (file_format, bits, model, len(data)))
+
+
+def _radiograph(
+    grey: NDArray[np.uint8], image: Image.Image, orientation: int, facts: tuple[str, int, str, int]
+) -> Radiograph:
+    file_format, bits, model, file_bytes = facts
+    width, height = image.size[::-1] if orientation in SIDEWAYS else image.size
+    return Radiograph(
+        pixels=upright(grey, orientation),
+        facts=ImageFacts(file_format, width, height, bits, model, file_bytes),
     )
-    return Radiograph(pixels=np.ascontiguousarray(_upright(grey, orientation)), facts=facts)
 
 
-def _decode_jpeg(image: Image.Image, data: bytes, min_side_px: int) -> NDArray[np.uint8]:
-    """Decode a JPEG to grey, refusing (ValueError) what libjpeg-turbo calls damaged in any way."""
-    if image.mode == "CMYK":
-        simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only as the check for completeness
-        return _grey(image)
-    divisor = _dct_divisor(min(image.size), min_side_px)
-    width, height = (-(-side // divisor) if divisor > 1 else 0 for side in image.size)  # 0: full size
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, colorspace="GRAY", strict=True, min_height=height, min_width=width
-    )[:, :, 0]
-    return pixels
+def _read_jpeg(data: bytes, min_side_px: int, *, name: str) -> Radiograph:
+    header = frame_header(data)
+    is_progressive = header is not None and header.marker in PROGRESSIVE_MARKERS
+    if is_progressive and not is_sent_in_full(data):
+        raise DamagedImage(damaged_message(name, "JPEG"))
+    coding = None if header is None else undecoded_coding(header)
+    if coding is not None:
+        raise UnsupportedCoding(
+            f"{name}: this is {coding}; of JPEG files, pictures of 8 bits with loss (baseline, progressive)"
+            " are decoded. Export the film as PNG, TIFF or DICOM."
+        )
+    try:
+        return _decode_jpeg(data, min_side_px, name=name)
+    except DECODER_ERRORS:
+        cleaned = without_extraneous_bytes(data)
+        if cleaned == data:
+            raise
+    return _decode_jpeg(cleaned, min_side_px, name=name, file_bytes=len(data))
+
+
+def _decode_jpeg(data: bytes, min_side_px: int, *, name: str, file_bytes: int | None = None) -> Radiograph:
+    """Decode a JPEG to grey, refusing (ValueError) what libjpeg-turbo calls damaged in any way.
+
+    The JPEG of a phone may carry a preview behind the picture; the picture comes first.
+    """
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        check_mode(image, "JPEG", name=name)
+        if image.mode == "CMYK":
+            simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only as the check for completeness
+            grey = grey_of(image)
+        else:
+            divisor = _dct_divisor(min(image.size), min_side_px)
+            width, height = (-(-side // divisor) if divisor > 1 else 0 for side in image.size)  # 0: full size
+            grey = simplejpeg.decode_jpeg(
+                data, colorspace="GRAY", strict=True, min_height=height, min_width=width
+            )[:, :, 0]
+        model = PHOTOMETRIC_OF_MODE[image.mode]
+        facts = ("JPEG", BITS_OF_BYTE, model, file_bytes or len(data))
+        return _radiograph(grey, image, exif_orientation(image), facts)
 
 
 def _dct_divisor(short_side_px: int, min_side_px: int) -> int:
@@ -145,91 +199,10 @@ def _dct_divisor(short_side_px: int, min_side_px: int) -> int:
     return next(fitting, 1)
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert any 8-bit or 1-bit Pillow image to uint8 (H, W)."""
-    if image.has_transparency_data or image.mode == "RGBa":
-        opaque = image.convert("RGBA")
-        black = Image.new("RGBA", opaque.size, (0, 0, 0, WHITE))
-        image = Image.alpha_composite(black, opaque)
-    elif image.mode in {"P", "PA", "CMYK", "YCbCr"}:
-        image = image.convert("RGB")
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
-
-
-def _deep_grey(values: NDArray[Any], *, inverted: bool) -> NDArray[np.uint8]:
-    if not np.isfinite(values).all():
-        raise ValueError("pixel values are not all finite numbers")
-    grey = fit_to_bytes(values)
-    return WHITE - grey if inverted else grey
-
-
-def _sample_facts(image: Image.Image, data: bytes, file_format: str) -> tuple[int, bool]:
-    """Return bits per sample and whether zero is white in the decoded array.
-
-    Pillow turns 8-bit white-is-zero TIFFs over, but leaves deeper ones as they are.
-    """
-    if file_format == "PNG":
-        return data[24], False  # IHDR: PNG specification 11.2.1
-    if file_format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        bits = int(tags.get(ExifTags.Base.BitsPerSample, (1,))[0])
-        deep_white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == WHITE_IS_ZERO
-        return bits, deep_white_is_zero and image.mode in DEEP_MODES
-    return (1 if image.mode == "1" else 8), False
-
-
-def _orientation(image: Image.Image, file_format: str) -> int:
-    """Read the EXIF orientation, 1 (upright) to 8; what viewers ignore (missing, damaged) counts as 1."""
-    if file_format == "TIFF":
-        return 1  # Pillow applies it while loading
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except DECODER_ERRORS:
-        return 1
-    return value if isinstance(value, int) and value in range(1, 9) else 1
-
-
-def _upright(grey: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo an EXIF orientation (TIFF 6.0 tag 274): 5 to 8 begin with a transposition."""
-    if orientation in SIDEWAYS:
-        grey = grey.T
-    if orientation in {2, 3, 6, 7}:
-        grey = grey[:, ::-1]
-    if orientation in {3, 4, 7, 8}:
-        grey = grey[::-1]
-    return grey
-
-
 def _is_complete(data: bytes, file_format: str) -> bool:
     """Tell whether the container is as long as it says; the decoders check the compressed data themselves."""
-    if file_format == "PNG":
-        return _png_reaches_end(data)
     if file_format == "WEBP":
         return int.from_bytes(data[4:8], "little") + 8 <= len(data)  # RIFF: size of what follows the size
     if file_format == "BMP":
         return int.from_bytes(data[2:6], "little") <= len(data)
-    if file_format == "TIFF":
-        return _tiff_data_inside(data)
-    return header_size(data, file_format) is not None
-
-
-def _png_reaches_end(data: bytes) -> bool:
-    position = 8
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        position += 12 + length
-        if kind == b"IEND":
-            return position <= len(data)
-    return False
-
-
-def _tiff_data_inside(data: bytes) -> bool:
-    """Tell whether every strip or tile of the first directory lies inside the file."""
-    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        for offsets, counts in ((273, 279), (324, 325)):
-            pairs = zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)
-            if any(start + count > len(data) for start, count in pairs):
-                return False
-    return True
+    return True  # a PNG was found to reach its end

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.pixel_cache import decode_film
-from hilum.domain.errors import InputError, UnreadableImage, UnsupportedFormat
+from hilum.domain.errors import ImageTooLarge, InputError, UnsupportedFormat
 from hilum.domain.thresholds import DECODE_MEMORY_BYTES, DISPLAY_SIDE_PX
-from hilum.imaging.damage import damaged_message
+from hilum.imaging.damage import too_large_message
 from hilum.imaging.headers import sniff_format
 from hilum.imaging.intake import read_radiograph
 from hilum.inference.decoding import LENGTH
@@ -92,7 +92,7 @@ def _answer(film: bytes, *, side_px: int, display: bool, formats: list[str] | No
     except InputError as error:
         return _refuse(type(error).__name__, str(error))
     except MemoryError:
-        return _refuse(UnreadableImage.__name__, damaged_message(FILM_NAME, "image"))
+        return _refuse(ImageTooLarge.__name__, too_large_message(FILM_NAME, "image"))
     head: dict[str, Any] = {
         "facts": asdict(decoded.facts),
         "field": asdict(decoded.field),

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain import errors
 from hilum.domain.errors import (
     DecoderFailed,
     DecoderLate,
@@ -34,8 +35,11 @@ _START_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20  # the most that Linux gives to anybody: few turns between the processes for one film
 _MAX_HEAD_BYTES = 1 << 16
-_KINDS: tuple[type[InputError], ...] = (UnreadableImage, *UnreadableImage.__subclasses__(), UnsuitableImage)
-_REFUSALS = {kind.__name__: kind for kind in _KINDS}
+_REFUSALS: dict[str, type[InputError]] = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, UnreadableImage | UnsuitableImage)
+}
 _QUIET_NUMERICS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
