@@ -42,8 +42,8 @@ REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "refused": (
         422,
         "inverted",
-        "Black and white seem to be exchanged: air is bright.",
-        "Invert the grey values, or state MONOCHROME1 in the DICOM header.",
+        "Black and white may be exchanged: air looks bright.",
+        "Compare with your viewer. If the film is right there, export it again from the viewer.",
     ),
     "damaged": (422, "image_damaged", "The image is cut off or damaged.", "Export it again."),
     "expired": (401, "unauthenticated", "The key has expired.", None),

@@ -82,9 +82,11 @@ class State:
     seen = Seen()
 
 
-def problem(status: int, code: str, detail: str, fix: str | None = None, **headers: str) -> JSONResponse:
+def problem(
+    status: int, code: str, detail: str, fix: str | None = None, *, extra: Any = None, **headers: str
+) -> JSONResponse:
     body = {"type": f"about:blank#{code}", "title": code, "status": status, "code": code, "detail": detail}
-    body |= {"request_id": str(uuid.uuid4())} | ({"fix": fix} if fix else {})
+    body |= {"request_id": str(uuid.uuid4())} | ({"fix": fix} if fix else {}) | (extra or {})
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
@@ -140,12 +142,12 @@ async def explain(request: Request) -> Response:
                     "role": caller["role"],
                 }
             )
-        return await _behave(data)
+        return await _behave(data, overrule=request.query_params.get("overrule") == "true")
     finally:
         seen.running -= 1
 
 
-async def _behave(data: bytes) -> Response:
+async def _behave(data: bytes, *, overrule: bool) -> Response:
     behaviour = data.rpartition(b"stub:")[2].decode() if b"stub:" in data[-40:] else ""
     digest = hashlib.sha256(data).hexdigest()
     State.seen.attempts[digest] += 1
@@ -154,7 +156,9 @@ async def _behave(data: bytes) -> Response:
         return problem(503, "lockdown", "The service is locked down.", **{"Retry-After": "60"})
     if behaviour in WAITS and State.seen.attempts[digest] <= BUSY_TIMES:
         return problem(*WAITS[behaviour], **{"Retry-After": "1"})
-    if behaviour in REFUSALS:
+    if behaviour == "refused" and not overrule:
+        return problem(*REFUSALS[behaviour], extra={"may_overrule": True})
+    if behaviour in REFUSALS and behaviour != "refused":
         return problem(*REFUSALS[behaviour])
     State.seen.fallback = behaviour == "fallback"
     return JSONResponse(answer(data, behaviour))

@@ -204,11 +204,22 @@ def test_a_refused_film_shows_code_sentence_and_fix(room: ReadingRoom) -> None:
     room.failures = {422}
     show_one(room, "refused", "refused")
     refusal = room.page.locator(".refusal")
-    for text in ("inverted", "Black and white seem to be exchanged", "Invert the grey values"):
+    for text in ("inverted", "Black and white may be exchanged", "Compare with your viewer"):
         expect(refusal).to_contain_text(text)
     expect(room.page.locator("#urgent")).to_contain_text("not classified")
     expect(room.page.locator("#corner-model")).to_contain_text("not classified")
     expect(room.page.locator(".probabilities")).to_have_count(0)
+
+
+def test_a_reader_who_has_looked_gets_an_answer_for_a_rejected_film(room: ReadingRoom) -> None:
+    room.failures = {422}
+    show_one(room, "refused", "refused")
+    room.page.get_by_role("button", name="I have looked: answer anyway").click()
+    room.settle("answered")
+    expect(room.page.locator(".probabilities")).to_have_count(1)
+    assert [one["query"] for one in room.seen()["uploads"]] == [
+        "film=true&overrule=false", "film=true&overrule=true",
+    ]  # fmt: skip
 
 
 def test_an_answer_to_another_film_is_not_shown(room: ReadingRoom) -> None:

@@ -161,6 +161,28 @@ def test_the_gate_speaks_before_the_network(engine: Engine, film: bytes, monkeyp
     )
 
 
+def test_a_reader_overrules_the_gate_and_the_answer_says_so(
+    engine: Engine, film: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    class Strict:
+        def judge_pixels(self, _: np.ndarray) -> Refusal:
+            return Refusal("inverted", "Black is white.", "Compare.", 2.0, 1.0)
+
+    plain = engine.predict(film)
+    monkeypatch.setattr(engine, "_gate", Strict())
+    with pytest.raises(FilmRefused) as caught:
+        engine.predict(film, film=True)
+    assert caught.value.film_png is not None
+    answer = engine.predict(film, overrule=True)
+    assert answer.overruled == "inverted"
+    assert answer.answer.probabilities == pytest.approx(plain.answer.probabilities)
+    assert answer.answer.referral[0].code == "gate-overruled"
+    assert answer.answer.referral[0].sentence == (
+        "Rejected by the input gate (inverted); answered because a reader looked at the film."
+    )
+    assert plain.overruled is None
+
+
 def test_more_films_than_may_wait_are_refused_at_once(
     engine: Engine, film: bytes, monkeypatch: pytest.MonkeyPatch
 ):

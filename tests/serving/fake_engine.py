@@ -99,7 +99,9 @@ class FakeEngine:
     def open(cls, folder: Path, **_: object) -> "FakeEngine":
         return cls(folder)
 
-    def predict(self, data: bytes, *, explain: bool = False, film: bool = False) -> FilmAnswer:
+    def predict(
+        self, data: bytes, *, explain: bool = False, film: bool = False, overrule: bool = False
+    ) -> FilmAnswer:
         if self.is_closed:
             raise RuntimeError("the engine is closed")
         with self._lock:
@@ -108,20 +110,22 @@ class FakeEngine:
                 raise EngineOverloaded(self._inside, 2)
             self._inside += 1
         try:
-            return self._answer(data, explain=explain, film=film)
+            return self._answer(data, explain=explain, film=film, overrule=overrule)
         finally:
             with self._lock:
                 self._inside -= 1
 
-    def _answer(self, data: bytes, *, explain: bool, film: bool) -> FilmAnswer:
+    def _answer(self, data: bytes, *, explain: bool, film: bool, overrule: bool) -> FilmAnswer:
         if self.kind == FAILING:
             raise EngineFailed("planted")
         if data == b"not a film":
             raise UnsupportedFormat("this is something else")
         if data.startswith(b"damaged"):
             raise UnreadableImage("film: (0010,0010) PatientName is 'DOE^JANE'; nobody may see this message")
-        if data.startswith(b"refused"):
-            raise FilmRefused("inverted", "Black and white seem to be exchanged.", "Invert the grey values.")
+        if data.startswith(b"refused") and not overrule:
+            raise FilmRefused(
+                "inverted", "Black and white may be exchanged.", "Compare.", draw_png() if film else None
+            )
         if data.startswith(b"slow"):
             time.sleep(self.slow_s)
         digest = hashlib.sha256(data).hexdigest()
@@ -150,6 +154,7 @@ class FakeEngine:
             1.5,
             _explain() if explain else None,
             draw_png() if film else None,
+            "inverted" if data.startswith(b"refused") else None,
         )
 
     def self_test(self) -> None:

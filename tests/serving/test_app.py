@@ -73,7 +73,9 @@ def test_a_film_that_cannot_be_used_gets_a_problem_that_repeats_nothing(
     answer = running.predict(film)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
-    assert set(answer.json()) <= {"type", "title", "status", "code", "detail", "fix", "request_id"}
+    known = {"type", "title", "status", "code", "detail", "fix", "request_id", "may_overrule"}
+    assert set(answer.json()) <= known
+    assert answer.json().get("may_overrule") == (True if film == b"refused" else None)
     assert "DOE" not in answer.text
     (record,) = running.records("predict")
     assert (record.status, record.code, record.prediction) == (status, code, None)
@@ -199,3 +201,22 @@ def test_a_permission_without_a_route_stops_the_start():
     app = create_app(read_settings(), open_engine=FakeEngine.open)
     with pytest.raises(ConfigError, match="/metrics"):
         check_routes([route for route in declared_routes(app) if route[1] != "/metrics"])
+
+
+def test_a_rejected_film_is_shown_and_answered_when_a_reader_overrules_the_gate(running: Running):
+    shown = running.predict(b"refused", path="/predict/explain?film=true")
+    assert (shown.status_code, shown.json()["code"], shown.json()["may_overrule"]) == (422, "inverted", True)
+    assert shown.json()["film_png"].startswith("iVBOR")
+    assert "film_png" not in running.predict(b"refused").json()
+    answer = running.predict(b"refused", path="/predict/explain?overrule=true")
+    assert (answer.status_code, answer.json()["overruled"]) == (200, "inverted")
+    assert running.predict().json()["overruled"] is None
+    (record,) = [one for one in running.records("explain") if one.status == 200]
+    assert record.facts["overruled"] == "inverted"
+    assert running.predict(b"damaged", path="/predict?overrule=true").status_code == 422
+
+
+def test_the_journal_holds_what_was_called_in_the_scenario_in_force(running: Running):
+    running.predict()
+    (record,) = running.records("predict")
+    assert (record.facts["called"], record.facts["scenario"]) == ("Tuberculosis", "screening")

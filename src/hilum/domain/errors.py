@@ -120,15 +120,18 @@ class FilmRefused(InputError):
     ----------
     code, sentence, fix
         Of `hilum.inference.gate.Refusal`.
+    film_png
+        The film as displayed, when it was asked for: whoever sent it must see what was rejected.
     """
 
     code = "film_refused"
 
-    def __init__(self, code: str, sentence: str, fix: str) -> None:
+    def __init__(self, code: str, sentence: str, fix: str, film_png: bytes | None = None) -> None:
         super().__init__(f"{code}: {sentence} {fix}")
         self.code = code
         self.sentence = sentence
         self.fix = fix
+        self.film_png = film_png
 
 
 class EmptyDataset(InputError):

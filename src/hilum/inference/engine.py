@@ -35,7 +35,7 @@ from hilum.inference.age_range import AgeRange
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.decoding import DecodedFilm, DecodePool
 from hilum.inference.explanation import Explanation, explain_film
-from hilum.inference.gate import Refusal, judge_header, make_gate
+from hilum.inference.gate import Refusal, judge_header, make_gate, note_overruled
 from hilum.inference.graphs import GraphNetwork, Precision, ServedGraph, read_graph
 from hilum.inference.runtime import GraphScores, RuntimeName
 from hilum.inference.turns import Turns
@@ -91,6 +91,8 @@ class FilmAnswer:
     inference_ms: float
     explanation: Explanation | None
     film_png: bytes | None
+    overruled: str | None = None
+    """Code of the gate's refusal that a reader overruled."""
 
 
 class Engine:
@@ -160,7 +162,9 @@ class Engine:
         """Decoding processes that died over a film since the start."""
         return self._pool.deaths
 
-    def predict(self, data: bytes, *, explain: bool = False, film: bool = False) -> FilmAnswer:
+    def predict(
+        self, data: bytes, *, explain: bool = False, film: bool = False, overrule: bool = False
+    ) -> FilmAnswer:
         """Answer for one film.
 
         Parameters
@@ -171,6 +175,8 @@ class Engine:
             Whether its map is wanted.
         film
             Whether the film as displayed is wanted, PNG.
+        overrule
+            Answer although the input gate rejects the film: a reader has looked at it.
 
         Raises
         ------
@@ -187,7 +193,7 @@ class Engine:
         with self._turn():
             start = time.perf_counter()
             decoded = self._pool.decode(data, display=film)
-            answer = self._answer(decoded, explain=explain)
+            answer = self._answer(decoded, explain=explain, overrule=overrule)
             taken = time.perf_counter() - start
             self._mean_seconds += (taken - self._mean_seconds) / 16  # a running mean, for Retry-After
             return replace(answer, inference_ms=1000 * taken)
@@ -219,15 +225,20 @@ class Engine:
             with self._admission:
                 self._admitted -= 1
 
-    def _answer(self, decoded: DecodedFilm, *, explain: bool) -> FilmAnswer:
+    def _answer(self, decoded: DecodedFilm, *, explain: bool, overrule: bool) -> FilmAnswer:
         film = decoded.pixels
-        _refuse(judge_header(decoded.facts))
-        _refuse(self._gate.judge_pixels(film) if self._gate else None)
+        refusal = judge_header(decoded.facts)
+        if refusal is None and self._gate is not None:
+            refusal = self._gate.judge_pixels(film)
+        _refuse(refusal, decoded, overrule=overrule)
         lungs = self._beside.submit(estimate_lungs, film) if explain else None  # while the network runs
         scores = self._network.score(film[None], is_alone=self._admitted == 1)
-        _refuse(self._gate.judge_embedding(scores.embedding[0]) if self._gate else None)
+        if refusal is None and self._gate is not None:
+            refusal = self._gate.judge_embedding(scores.embedding[0])
+        _refuse(refusal, decoded, overrule=overrule)
         (answer,) = self._rules.answer(scores.logits, scores.embedding)
         answer = self._ages.flag(answer, decoded.facts)
+        answer = answer if refusal is None else note_overruled(answer, refusal)
         explanation = None
         if lungs is not None:
             explanation = self._explain(answer, scores, decoded, lungs.result())
@@ -243,6 +254,7 @@ class Engine:
             0.0,
             explanation,
             decoded.display_png,
+            None if refusal is None else refusal.code,
         )
 
     def _explain(
@@ -256,9 +268,9 @@ class Engine:
         )  # fmt: skip
 
 
-def _refuse(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise FilmRefused(refusal.code, refusal.sentence, refusal.fix)
+def _refuse(refusal: Refusal | None, decoded: DecodedFilm, *, overrule: bool) -> None:
+    if refusal is not None and not overrule:
+        raise FilmRefused(refusal.code, refusal.sentence, refusal.fix, decoded.display_png)
 
 
 def _identify(preprocessing: Preprocessing) -> str:

@@ -41,46 +41,50 @@ from hilum.imaging.appearance import match_template
 from hilum.imaging.header_claims import HEADER_CODES, find_contradiction
 from hilum.imaging.radiograph import ImageFacts
 from hilum.imaging.structure import describe_structure
+from hilum.inference.answer import Answer, ReferralReason
 from hilum.registry.site_profile import SiteProfile
 
 _SAYINGS = {
     "contrast-out-of-range": (
-        "The picture has next to no contrast: it is blank, burnt out or far underexposed.",
-        "Export it with the display window of the viewer, or repeat the exposure.",
+        "The picture may be blank, burnt out or far underexposed: it has next to no contrast.",
+        "Open the film in your viewer and export it with the window that shows it best.",
     ),
     "not-a-chest-film": (
-        "The picture does not look like a chest film.",
+        "The picture may not be a chest film.",
         "Give a frontal chest radiograph.",
     ),
     "several-films": (
-        "The picture seems to hold more than one film.",
+        "The picture may hold more than one film.",
         "Give each film as a file of its own.",
     ),
     "photo-of-screen": (
-        "The picture looks like a photograph of a screen or a light box.",
+        "The picture may be a photograph of a screen or a light box.",
         "Export the film itself from the archive, as DICOM or PNG.",
     ),
     "inverted": (
-        "Black and white seem to be exchanged: air is bright.",
-        "Invert the grey values, or state MONOCHROME1 in the DICOM header.",
+        "Black and white may be exchanged: air looks bright.",
+        "Compare with your viewer. If the film is right there, export it again from the viewer.",
     ),
     "not-upright": (
-        "The film does not lie upright.",
-        "Turn it so that the neck is on top.",
+        "The film may not lie upright.",
+        "If it does not, turn it so that the neck is on top.",
     ),
     "not-frontal": (
-        "The film does not show two lungs side by side: a side view, or half of a chest.",
+        "The film may not show two lungs side by side: a side view, or half of a chest.",
         "Give a frontal film (PA or AP) of the whole chest.",
     ),
     "cropped": (
-        "The film shows a part of the chest only.",
+        "The film may show a part of the chest only.",
         "Give the whole film, from the lung apices to below the diaphragm.",
     ),
     "unlike-training-films": (
-        "The film is unlike everything that the model was trained on.",
-        "Have a reader look at it; if many films of a site are refused, commission the site.",
+        "The film may be unlike everything that the model was trained on.",
+        "Have a reader look at it; if many films of a site are rejected, commission the site.",
     ),
 }
+"""A check can be wrong, so each sentence says "may be"; no fix asks for another exposure of a patient, or for
+a header that makes a picture pass."""
+
 REFUSAL_CODES = tuple(_SAYINGS)
 """Every code there is, in the order above; they never change their meaning."""
 
@@ -180,6 +184,12 @@ class InputGate:
 
     def _refuse(self, code: str, value: float) -> Refusal:
         return Refusal(code, *_SAYINGS[code], value, self.limits[code])
+
+
+def note_overruled(answer: Answer, refusal: Refusal) -> Answer:
+    """Say first in an answer that the gate rejected the film, and that a reader overruled it."""
+    sentence = f"Rejected by the input gate ({refusal.code}); answered because a reader looked at the film."
+    return replace(answer, referral=(ReferralReason("gate-overruled", sentence), *answer.referral))
 
 
 def judge_header(facts: ImageFacts) -> Refusal | None:

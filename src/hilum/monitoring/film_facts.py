@@ -36,6 +36,8 @@ def film_facts(
         "repeated": is_repeated,
         "preprocessing_id": identity.preprocessing_id,
     }
+    if film.overruled is not None:
+        facts["overruled"] = film.overruled
     if answer.prediction_set is not None:
         facts["set_size"] = len(answer.prediction_set)
     if film.coordinates is not None:

@@ -71,6 +71,7 @@ def _prediction(served: "Served", request_id: str) -> dict[str, Any]:
         "prediction_set": None if answer.prediction_set is None else list(answer.prediction_set),
         "referral": ReferralOut(to_reader=bool(reasons), reasons=reasons),
         "notes": list(answer.notes),
+        "overruled": film.overruled,
         "image": ImageOut(
             format=film.facts.format, width=film.facts.width, height=film.facts.height, bits=film.facts.bits
         ),

@@ -24,7 +24,13 @@ _AT_ONCE = 2
 
 
 async def answer_film(
-    service: "Service", request: Request, data: bytes, *, explain: bool = False, film: bool = False
+    service: "Service",
+    request: Request,
+    data: bytes,
+    *,
+    explain: bool = False,
+    film: bool = False,
+    overrule: bool = False,
 ) -> str:
     """Return the JSON of one film's answer.
 
@@ -39,7 +45,7 @@ async def answer_film(
     make = to_explained if explain else to_prediction
 
     def work() -> tuple[str, Outcome]:
-        served = _predict(service, data, explain=explain, film=film)
+        served = _predict(service, data, explain=explain, film=film, overrule=overrule)
         return make(served, exchange.request_id).model_dump_json(), to_outcome(
             served, kind, repeated=service.recent_films.note(served.film.image_sha256)
         )
@@ -90,8 +96,10 @@ def _answer_item(
     return BatchItemOut(index=index, status=200, result=result, problem=None), outcome
 
 
-def _predict(service: "Service", data: bytes, *, explain: bool, film: bool) -> "Served":
-    served = service.models.predict(data, explain=explain, film=film)
+def _predict(
+    service: "Service", data: bytes, *, explain: bool, film: bool, overrule: bool = False
+) -> "Served":
+    served = service.models.predict(data, explain=explain, film=film, overrule=overrule)
     answer = served.film.answer
     service.metrics.inference.observe(served.film.inference_ms / 1000)
     service.metrics.predictions.labels(str(answer.decision)).inc()

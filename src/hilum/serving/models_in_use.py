@@ -167,7 +167,9 @@ class ModelsInUse:
             elif self._active is None and self._clock() - self._tried_at >= REOPEN_S:
                 self.open()
 
-    def predict(self, data: bytes, *, explain: bool = False, film: bool = False) -> Served:
+    def predict(
+        self, data: bytes, *, explain: bool = False, film: bool = False, overrule: bool = False
+    ) -> Served:
         """Answer for one film. Blocking.
 
         Raises
@@ -184,7 +186,7 @@ class ModelsInUse:
             if loaded is None:
                 raise Unavailable("No model is in use.", retry_after_s=5)
             try:
-                return self._predict(loaded, data, explain=explain, film=film)
+                return self._predict(loaded, data, explain=explain, film=film, overrule=overrule)
             except _Gone:
                 continue
 
@@ -200,23 +202,23 @@ class ModelsInUse:
             raise Unavailable("No model is in use.", retry_after_s=5)
         return loaded.engine.identity, loaded.engine.facts, loaded.folder, self.state
 
-    def _predict(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool) -> Served:
+    def _predict(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool, overrule: bool) -> Served:
         try:
-            served = self._ask(loaded, data, explain=explain, film=film)
+            served = self._ask(loaded, data, explain=explain, film=film, overrule=overrule)
         except EngineFailed:
             standby = self._note_failure(loaded)
             if standby is None:
                 raise
-            return self._ask(standby, data, explain=explain, film=film)
+            return self._ask(standby, data, explain=explain, film=film, overrule=overrule)
         loaded.failures = 0
         return served
 
-    def _ask(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool) -> Served:
+    def _ask(self, loaded: _Loaded, data: bytes, *, explain: bool, film: bool, overrule: bool) -> Served:
         is_fallback = (
             loaded.is_fallback
         )  # as it is now: another version may be wanted by the time of the answer
         with loaded.lease() as engine:
-            answer = engine.predict(data, explain=explain, film=film)
+            answer = engine.predict(data, explain=explain, film=film, overrule=overrule)
             return Served(answer, engine.identity, engine.facts, is_fallback)
 
     def _note_failure(self, loaded: _Loaded) -> _Loaded | None:

@@ -3,6 +3,7 @@
 An image's errors get the sentence of their code, not their message: a message may quote a header value.
 """
 
+import base64
 import http
 import json
 from collections.abc import Callable
@@ -49,6 +50,8 @@ class Problem:
     retry_after_s: int | None = None
     is_last: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    may_overrule: bool = False
+    film_png: bytes | None = None
 
     def to_record(self, request_id: str) -> dict[str, object]:
         """Return the body of RFC 9457."""
@@ -61,6 +64,10 @@ class Problem:
         }
         if self.fix:
             record["fix"] = self.fix
+        if self.may_overrule:
+            record["may_overrule"] = True
+        if self.film_png is not None:
+            record["film_png"] = base64.b64encode(self.film_png).decode("ascii")
         record["request_id"] = request_id
         return record
 
@@ -101,7 +108,7 @@ def _of_refusal(error: RequestRefused) -> Problem:
 
 
 def _of_film(error: FilmRefused) -> Problem:
-    return Problem(422, error.code, error.sentence, error.fix)
+    return Problem(422, error.code, error.sentence, error.fix, may_overrule=True, film_png=error.film_png)
 
 
 def _of_image(error: InputError) -> Problem:

@@ -69,8 +69,14 @@ class ProblemOut(Outgoing):
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
     code: str = Field(examples=["inverted"])
-    detail: str = Field(examples=["Black and white seem to be exchanged: air is bright."])
-    fix: str | None = Field(None, examples=["Invert the grey values."])
+    detail: str = Field(examples=["Black and white may be exchanged: air looks bright."])
+    fix: str | None = Field(None, examples=["Compare with your viewer."])
+    may_overrule: bool | None = Field(
+        None, description="Whether a reader who has looked at the film may ask again with overrule=true."
+    )
+    film_png: str | None = Field(
+        None, description="The rejected film as displayed, base64 PNG, when asked for."
+    )
     request_id: str = Field(examples=[_ID])
 
 
@@ -110,6 +116,9 @@ class PredictionOut(Outgoing):
     prediction_set: list[str] | None = Field(examples=[["Tuberculosis"]])
     referral: ReferralOut
     notes: list[str]
+    overruled: str | None = Field(
+        None, examples=["cropped"], description="Code of the rejection that a reader overruled."
+    )
     image: ImageOut
     inference_time_ms: float = Field(examples=[21.4])
     notice: str = NOTICE

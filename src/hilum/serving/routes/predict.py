@@ -45,10 +45,10 @@ def _form(field: str, *, is_many: bool) -> dict[str, Any]:
 @router.post(
     "/predict", response_model=PredictionOut, responses=_REFUSALS, openapi_extra=_form("file", is_many=False)
 )
-async def predict(request: Request, service: ServiceDep) -> Response:
-    """Classify one film."""
+async def predict(request: Request, service: ServiceDep, overrule: bool = False) -> Response:
+    """Classify one film; `overrule` answers although the gate rejects it: a reader has looked at it."""
     (film,) = await read_films(request, field="file", max_films=1)
-    return Response(await answer_film(service, request, film), media_type=_JSON)
+    return Response(await answer_film(service, request, film, overrule=overrule), media_type=_JSON)
 
 
 @router.post(
@@ -57,10 +57,16 @@ async def predict(request: Request, service: ServiceDep) -> Response:
     responses=_REFUSALS,
     openapi_extra=_form("file", is_many=False),
 )
-async def explain(request: Request, service: ServiceDep, film: bool = False) -> Response:
-    """Classify one film and show where the evidence lies; `film` returns the film as displayed, too."""
+async def explain(
+    request: Request, service: ServiceDep, film: bool = False, overrule: bool = False
+) -> Response:
+    """Classify one film and show where the evidence lies; `film` returns the film as displayed, too.
+
+    A rejected film is returned as well. `overrule` answers although the gate rejects it: a reader has looked.
+    """
     (data,) = await read_films(request, field="file", max_films=1)
-    return Response(await answer_film(service, request, data, explain=True, film=film), media_type=_JSON)
+    answer = await answer_film(service, request, data, explain=True, film=film, overrule=overrule)
+    return Response(answer, media_type=_JSON)
 
 
 @router.post(

@@ -17,14 +17,15 @@ const SCENARIOS = ["site", "screening", "balanced", "confirmation"];
  * @param {HTMLElement} place
  * @param {import("./queue.js").QueuedFilm} film
  * @param {import("./session.js").Session} session
+ * @param {() => void} onOverrule  a reader has looked at a rejected film and wants its answer
  */
-export function showAnswer(place, film, session) {
+export function showAnswer(place, film, session, onOverrule) {
   const shows = `${film.number} ${film.state}`;
   if (place.dataset.shows === shows && place.hasChildNodes()) return;
   place.dataset.shows = shows;
   const title = make("h2", { id: "answer-title", tabindex: "-1", text: `Film ${film.number}` });
   const name = make("p", { class: "file-name", text: film.name });
-  const body = film.answer ? fill(film.answer, session) : film.problem ? refuse(film) : wait(film);
+  const body = film.answer ? fill(film.answer, session) : film.problem ? refuse(film, onOverrule) : wait(film);
   place.replaceChildren(make("div", { class: "which" }, title, name), ...body);
   place.scrollTop = 0;
 }
@@ -34,9 +35,12 @@ function wait(film) {
   return [make("p", { class: "hint", text: film.state === "cancelled" ? "Cancelled. It was not classified." : "Not answered yet." })];
 }
 
-/** @param {import("./queue.js").QueuedFilm} film */
-function refuse(film) {
-  const { message, fix, code, requestId, status } = /** @type {import("./api.js").Problem} */ (film.problem);
+/**
+ * @param {import("./queue.js").QueuedFilm} film
+ * @param {() => void} onOverrule
+ */
+function refuse(film, onOverrule) {
+  const { message, fix, code, requestId, status, mayOverrule } = /** @type {import("./api.js").Problem} */ (film.problem);
   const wasRefused = film.state === "refused";
   return [
     make(
@@ -45,11 +49,23 @@ function refuse(film) {
       make("h3", { text: wasRefused ? "This film was not classified" : "There is no answer for this film" }),
       make("p", { class: "sentence", text: message }),
       fix ? make("p", {}, make("strong", { text: "What to do: " }), fix) : null,
+      mayOverrule ? makeOverrule(onOverrule) : null,
       make("p", { class: "hint" }, "Code ", make("code", { text: code || `status ${status}` })),
       requestId ? make("p", { class: "hint" }, "Request ", make("code", { text: requestId }), " ", makeCopyButton(requestId, "request id")) : null,
     ),
     make("p", { class: "hint", text: "A refusal says nothing about the patient. A qualified reader decides." }),
   ];
+}
+
+/** @param {() => void} onOverrule */
+function makeOverrule(onOverrule) {
+  return make(
+    "p",
+    { class: "overrule" },
+    "The check can be wrong. ",
+    make("button", { type: "button", class: "small", text: "I have looked: answer anyway", click: onOverrule }),
+    " That is recorded with your name.",
+  );
 }
 
 /**

@@ -12,7 +12,7 @@ const NEUTRAL_NAME = "film";
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {{code?: string, title?: string, detail?: string, fix?: string, request_id?: string}} body
+   * @param {{code?: string, title?: string, detail?: string, fix?: string, request_id?: string, may_overrule?: boolean, film_png?: string}} body
    * @param {number | null} retryAfterS
    */
   constructor(status, body, retryAfterS = null) {
@@ -22,6 +22,10 @@ export class Problem extends Error {
     this.code = body.code ?? "";
     this.fix = body.fix ?? "";
     this.requestId = body.request_id ?? "";
+    /** Whether a reader who has looked at the film may ask for an answer all the same. */
+    this.mayOverrule = body.may_overrule ?? false;
+    /** @type {string | null} base64, the rejected film as displayed */
+    this.filmPng = body.film_png ?? null;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -90,16 +94,16 @@ export class Api {
    * Send one film. XMLHttpRequest, because fetch cannot say how much of a body is sent.
    *
    * @param {Blob} film
-   * @param {{signal: AbortSignal, onSent: (share: number) => void}} watch
+   * @param {{signal: AbortSignal, onSent: (share: number) => void, overrule: boolean}} watch
    * @returns {Promise<import("./types.js").Answer>}
    */
-  explain(film, { signal, onSent }) {
+  explain(film, { signal, onSent, overrule }) {
     return new Promise((succeed, fail) => {
       const form = new FormData();
       // A slice has neither name nor path, and no type that the browser guessed from the name.
       form.append("file", film.slice(0, film.size, "application/octet-stream"), NEUTRAL_NAME);
       const request = new XMLHttpRequest();
-      request.open("POST", resolve("predict/explain", { film: "true" }));
+      request.open("POST", resolve("predict/explain", { film: "true", overrule: String(overrule) }));
       for (const [name, value] of Object.entries(this.#authorization())) request.setRequestHeader(name, value);
       request.timeout = UPLOAD_TIMEOUT_MS;
       request.upload.addEventListener("progress", (event) => onSent(event.loaded / (event.total || 1)));

@@ -82,6 +82,16 @@ export function takePictures(answer) {
   return pictures;
 }
 
+/**
+ * @param {import("./api.js").Problem} problem
+ * @returns {{film: Blob | null, heat: null} | null} null when the service did not send the film back
+ */
+export function takeRejectedFilm(problem) {
+  const film = decode(problem.filmPng);
+  problem.filmPng = null;
+  return film && { film, heat: null };
+}
+
 /** @param {string | null} base64 */
 function decode(base64) {
   if (!base64) return null;

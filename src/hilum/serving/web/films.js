@@ -32,7 +32,7 @@ export function showFilms(session, place) {
     selected = film;
     for (const [one, row] of rows) row.mark(one === film);
     void viewer.show(film);
-    showAnswer(part("answer"), film, session);
+    showAnswer(part("answer"), film, session, () => queue.overrule(film));
   };
 
   const addFiles = (/** @type {FileList | File[] | undefined} */ files) => {

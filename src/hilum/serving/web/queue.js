@@ -6,7 +6,7 @@
  */
 
 import { Problem } from "./api.js";
-import { takePictures } from "./film_image.js";
+import { takePictures, takeRejectedFilm } from "./film_image.js";
 import { matchesFile } from "./integrity.js";
 
 /** @typedef {"waiting" | "sending" | "reading" | "answered" | "refused" | "failed" | "cancelled"} State */
@@ -42,6 +42,8 @@ export class QueuedFilm {
     this.pictures = null;
     /** @type {Problem | null} */
     this.problem = null;
+    /** A reader has looked at it: it is to be answered although the gate rejects it. */
+    this.overrule = false;
     /** @type {AbortController | null} */
     this.abort = null;
   }
@@ -101,6 +103,16 @@ export class FilmQueue extends EventTarget {
     this.#pump();
   }
 
+  /**
+   * Ask again about a rejected film: a reader has looked at it.
+   *
+   * @param {QueuedFilm} film
+   */
+  overrule(film) {
+    film.overrule = true;
+    this.retry(film);
+  }
+
   /** Stop, and forget every film and answer. */
   clear() {
     this.cancelAll();
@@ -129,7 +141,7 @@ export class FilmQueue extends EventTarget {
       this.#tell(film);
     };
     try {
-      const answer = await this.#api.explain(film.file, { signal: film.abort.signal, onSent });
+      const answer = await this.#api.explain(film.file, { signal: film.abort.signal, onSent, overrule: film.overrule });
       await matchesFile(answer, film.file);
       film.pictures = takePictures(answer);
       film.answer = answer;
@@ -137,6 +149,7 @@ export class FilmQueue extends EventTarget {
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem(-1, { detail: "The answer cannot be read." });
       film.problem = problem;
+      film.pictures = takeRejectedFilm(problem);
       this.#handle(film, problem);
     } finally {
       film.abort = null;
