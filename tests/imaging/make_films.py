@@ -287,6 +287,71 @@ def written(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
+def lossless_jpeg(
+    stored: NDArray[Any], *, bits: int = 8, predictor: int = 1, restart_rows: int = 0, shift: int = 0
+) -> bytes:
+    """Encode (H, W) or (H, W, C) as JPEG Lossless, ITU-T T.81 annex H; every code has 5 bits."""
+    planes = stored.reshape(*stored.shape[:2], -1).astype(int) >> shift
+    height, width, count = planes.shape
+    coded, pending = bytearray(), ""
+
+    def flush() -> None:
+        nonlocal pending
+        padded = pending + "1" * (-len(pending) % 8)
+        for at in range(0, len(padded), 8):
+            value = int(padded[at : at + 8], 2)
+            coded.extend(b"\xff\x00" if value == 0xFF else bytes([value]))
+        pending = ""
+
+    for row in range(height):
+        is_first = row == 0 or (restart_rows and row % restart_rows == 0)
+        if row and is_first:
+            flush()
+            coded.extend(bytes([0xFF, 0xD0 + (row // restart_rows - 1) % 8]))
+        for column in range(width):
+            for plane in planes.transpose(2, 0, 1):
+                left, above = plane[row, column - 1], plane[row - 1, column]
+                corner = plane[row - 1, column - 1]
+                predicted = {
+                    1: left, 2: above, 3: corner, 4: left + above - corner, 5: left + (above - corner) // 2,
+                    6: above + (left - corner) // 2, 7: (left + above) // 2,
+                }[predictor]  # fmt: skip
+                if is_first:
+                    predicted = left if column else 1 << (bits - shift - 1)
+                elif column == 0:
+                    predicted = above
+                difference = (int(plane[row, column]) - int(predicted) + 32_768) % 65_536 - 32_768
+                category = abs(difference).bit_length()
+                pending += f"{category:05b}"
+                if 0 < category < 16:
+                    extra = difference if difference > 0 else difference + (1 << category) - 1
+                    pending += f"{extra:0{category}b}"
+    flush()
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+
+    lengths = bytes([0, 0, 0, 0, 17, *[0] * 11])
+    frame = struct.pack(">BHHB", bits, height, width, count)
+    return b"".join(
+        (
+            b"\xff\xd8",
+            segment(0xC4, b"\0" + lengths + bytes(range(17))),
+            segment(0xC3, frame + b"".join(bytes([index + 1, 0x11, 0]) for index in range(count))),
+            segment(0xDD, struct.pack(">H", restart_rows * width)) if restart_rows else b"",
+            b"\xff"
+            + segment(
+                0xDA,
+                bytes([count])
+                + b"".join(bytes([index + 1, 0]) for index in range(count))
+                + bytes([predictor, 0, shift]),
+            ),
+            bytes(coded),
+            b"\xff\xd9",
+        )
+    )
+
+
 def stream_of(stored: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
     """Return the bare compressed stream that pydicom makes of a picture."""
     ds = dataset(stored, **attributes)

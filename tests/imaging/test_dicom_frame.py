@@ -18,6 +18,7 @@ from .make_films import (
     film,
     items,
     jpeg_frame,
+    lossless_jpeg,
     luma,
     relabelled,
     stream_of,
@@ -169,12 +170,15 @@ def test_zeros_around_the_end_of_a_lossless_jpeg_are_left_out() -> None:
 
 @pytest.mark.parametrize("percent", [10, 50, 90])
 @pytest.mark.parametrize("zeros", [0, 4])
-@pytest.mark.parametrize("syntax", [uid.JPEGBaseline8Bit, uid.JPEGLSLossless])
+@pytest.mark.parametrize("syntax", [uid.JPEGBaseline8Bit, uid.JPEGLSLossless, uid.JPEGLosslessSV1])
 def test_a_scan_that_ends_early_stays_refused_with_zeros_and_an_end_marker(
     syntax: str, percent: int, zeros: int
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
-    stream = jpeg_frame(noise) if syntax == uid.JPEGBaseline8Bit else stream_of(noise, syntax)
+    if syntax == uid.JPEGLosslessSV1:
+        stream = lossless_jpeg(noise)
+    else:
+        stream = jpeg_frame(noise) if syntax == uid.JPEGBaseline8Bit else stream_of(noise, syntax)
     cut = stream[: len(stream) * percent // 100] + b"\0" * zeros + END
     with pytest.raises(UnreadableImage, match="truncated or damaged"):
         read_radiograph(with_frame(cut, noise, syntax))

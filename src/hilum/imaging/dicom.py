@@ -44,6 +44,7 @@ from hilum.imaging.dicom_header import (
 )
 from hilum.imaging.dicom_lut import palette_grey
 from hilum.imaging.header_claims import read_claims
+from hilum.imaging.jpeg_lossless import SOF3, holds_all_pixels
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, to_bytes
@@ -165,15 +166,23 @@ def _stored(
     for stream in streams:
         put_stream(dataset, stream)
         try:
-            return _decoded(dataset, syntax)
+            values = _decoded(dataset, syntax)
+            if header.marker != SOF3 or holds_all_pixels(stream, _as_coded(dataset, syntax, values)):
+                return values
         except DECODER_ERRORS:
             continue
     raise ValueError("no decoder takes the compressed frame")
 
 
-def _decoded(dataset: Dataset, syntax: uid.UID) -> NDArray[Any]:
+def _as_coded(dataset: Dataset, syntax: uid.UID, values: NDArray[Any]) -> NDArray[Any]:
+    """Return decoded values before any conversion of colour."""
+    is_converted = str(dataset.PhotometricInterpretation).startswith("YBR")
+    return _decoded(dataset, syntax, raw=True) if is_converted else values
+
+
+def _decoded(dataset: Dataset, syntax: uid.UID, *, raw: bool = False) -> NDArray[Any]:
     # Unused bits are masked by HighBit in `dicom_grey`; pydicom would ignore HighBit.
-    options: dict[str, Any] = {"raw": False, "correct_unused_bits": False}
+    options: dict[str, Any] = {"raw": raw, "correct_unused_bits": False}
     if syntax in PLUGINS:
         options["decoding_plugin"] = PLUGINS[syntax]
     return get_decoder(syntax).as_array(dataset, **options)[0]
