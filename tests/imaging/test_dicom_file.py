@@ -52,6 +52,14 @@ def test_a_cut_deflated_stream_is_refused() -> None:
         read_radiograph(data[:-40])
 
 
+def test_a_deflated_data_set_in_a_wrapper_of_zlib_is_read() -> None:
+    plain = dicom(film())
+    packed = zlib.compress(plain[meta_end(plain)[0] :])
+    wrapped = relabelled(plain, uid.DeflatedExplicitVRLittleEndian)
+    wrapped = wrapped[: meta_end(wrapped)[0]] + packed
+    np.testing.assert_array_equal(read_radiograph(wrapped).pixels, read_radiograph(plain).pixels)
+
+
 def test_a_data_set_that_is_not_deflated_as_its_label_says_is_read() -> None:
     data = dicom(film())
     found = read_radiograph(relabelled(data, uid.DeflatedExplicitVRLittleEndian))

@@ -15,6 +15,7 @@ from .make_films import (
     colour,
     compressed,
     dicom,
+    encode,
     film,
     items,
     jpeg_frame,
@@ -214,3 +215,37 @@ def test_the_last_pixel_must_be_there() -> None:
 def test_colour_in_a_compressed_frame_needs_no_planar_configuration() -> None:
     data = compressed(RGB, uid.RLELossless)
     np.testing.assert_allclose(read_radiograph(data).pixels, luma(RGB), atol=1)
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
+    stream = encode(GREY, "JPEG", progressive=True, quality=95)
+    whole = read_radiograph(with_frame(stream, GREY, uid.JPEGBaseline8Bit, **BYTE)).pixels
+    np.testing.assert_allclose(whole, GREY, atol=6)
+    cut = stream[: stream.rindex(b"\xff\xda")] + END
+    with pytest.raises(UnreadableImage, match="truncated or damaged"):
+        read_radiograph(with_frame(cut, GREY, uid.JPEGBaseline8Bit))
+
+
+def test_bytes_between_the_segments_of_a_jpeg_are_left_out() -> None:
+    at = JPEG.index(b"\xff\xdb")
+    spoilt = JPEG[:at] + b"\0\0" + JPEG[at:]
+    found, expected = (
+        read_radiograph(with_frame(stream, GREY, uid.JPEGBaseline8Bit, **BYTE)).pixels
+        for stream in (spoilt, JPEG)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_grey_jpeg_in_a_header_of_colour_is_read() -> None:
+    found = read_radiograph(with_frame(JPEG, RGB, uid.JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL"))
+    np.testing.assert_array_equal(found.pixels, read_radiograph(JPEG).pixels)
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [(0xC9, "arithmetic-coded JPEG"), (0xC5, "hierarchical JPEG"), (0xCB, "lossless JPEG")],
+)
+def test_codings_without_a_decoder_are_named(marker: int, words: str) -> None:
+    stream = JPEG.replace(b"\xff\xc0", bytes([0xFF, marker]))
+    with pytest.raises(UnsupportedFormat, match=f"the DICOM pixels are .*{words}, which is not decoded"):
+        read_radiograph(with_frame(stream, GREY, uid.JPEGBaseline8Bit))

@@ -214,3 +214,24 @@ def test_values_in_wider_containers_come_out_as_in_16_bits(dtype: type) -> None:
     if not signed:
         shifted = dataset(narrow.astype(dtype) << 8, BitsStored=16, HighBit=23)
         np.testing.assert_array_equal(read_radiograph(written(shifted)).pixels, ROBUST)
+
+
+def test_padding_below_zero_in_an_unsigned_value_is_padding() -> None:
+    stored = GREY.astype(np.int16)
+    stored[:10] = -2000
+    ds = dataset(stored, BitsStored=16, **{"WindowCenter": 128, "WindowWidth": 256})
+    ds.add_new(0x00280120, "US", 65_536 - 2000)
+    pixels = read_radiograph(written(ds)).pixels
+    assert not pixels[:10].any()
+    ds.WindowCenter = ds.WindowWidth = None
+    np.testing.assert_array_equal(
+        read_radiograph(written(ds)).pixels[10:], robust_window(stored[10:].astype(float))
+    )
+
+
+def test_a_voi_function_in_lower_case_is_known() -> None:
+    window = {"WindowCenter": 128, "WindowWidth": 100}
+    upper = dicom(GREY, VOILUTFunction="SIGMOID", **window)
+    lower = upper.replace(b"SIGMOID ", b"sigmoid ")
+    assert lower != upper
+    np.testing.assert_array_equal(read_radiograph(lower).pixels, read_radiograph(upper).pixels)

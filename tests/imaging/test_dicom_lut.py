@@ -99,6 +99,6 @@ def test_a_segmented_palette_is_read_by_pydicom() -> None:
     np.testing.assert_allclose(palette_grey(ds, GREY), GREY, atol=1)
 
 
-def test_a_file_without_a_palette_is_refused() -> None:
-    with pytest.raises(UnreadableImage):
+def test_a_file_without_a_palette_is_refused_by_its_name() -> None:
+    with pytest.raises(UnreadableImage, match="RedPaletteColorLookupTableDescriptor is missing"):
         read_radiograph(dicom(GREY, PhotometricInterpretation="PALETTE COLOR"))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread, uid
@@ -160,7 +161,7 @@ def _stored(
     header, streams = checked_streams(element, facts, name=name)
     if header.marker in DCT_MARKERS:
         whole, grey = decode_dct(header, streams, name=name)
-        if dataset.SamplesPerPixel == 1:
+        if dataset.SamplesPerPixel == 1 or simplejpeg.decode_jpeg_header(whole)[2] == "Gray":
             return grey
         streams = [whole]
     for stream in streams:

@@ -18,6 +18,7 @@ from hilum.imaging.limits import MEBIBYTE
 PREAMBLE: Final = bytes(DICOM_PREFIX_OFFSET) + b"DICM"
 META_GROUP: Final = 2
 TRANSFER_SYNTAX_ELEMENT: Final = 0x0010
+ZLIB_START, ZLIB_CHECK = b"\x78", 31  # the wrapper of RFC 1950, which PS3.5 A.5 does not allow
 ELEMENT_HEAD: Final = struct.Struct("<HH2sH")
 LONG_FORM_VRS: Final = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"}
@@ -59,7 +60,8 @@ def part_10(data: bytes, *, name: str) -> bytes:
 
 
 def _inflate(deflated: bytes, *, name: str) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    is_wrapped = deflated[:1] == ZLIB_START and int.from_bytes(deflated[:2], "big") % ZLIB_CHECK == 0
+    inflater = zlib.decompressobj(zlib.MAX_WBITS if is_wrapped else -zlib.MAX_WBITS)
     inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES + 1)
     if len(inflated) > MAX_INFLATED_BYTES:
         raise UnreadableImage(

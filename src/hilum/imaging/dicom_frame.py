@@ -20,6 +20,12 @@ from hilum.domain.errors import UnreadableImage, UnsupportedFormat
 from hilum.imaging.damage import DECODER_ERRORS
 from hilum.imaging.dicom_header import BITS_OF_BYTE, COLOUR_SAMPLES, value_or_none
 from hilum.imaging.headers import JPEG_2000_START, FrameHeader, frame_header
+from hilum.imaging.jpeg_stream import (
+    PROGRESSIVE_MARKERS,
+    is_sent_in_full,
+    undecoded_coding,
+    without_extraneous_bytes,
+)
 from hilum.imaging.radiograph import ImageFacts
 
 PIXEL_DATA: Final = 0x7FE0, 0x0010
@@ -200,7 +206,7 @@ def checked_streams(
     ValueError
         If the stream is cut short or damaged.
     UnreadableImage
-        If it states another size.
+        If it states another size, or is coded in a way that is not decoded here.
     """
     stream = _bare(element.value)
     header = frame_header(stream)
@@ -210,6 +216,11 @@ def checked_streams(
         raise UnreadableImage(
             f"{name}: the compressed frame is {header.width}x{header.height} px, Columns and Rows of the"
             f" DICOM header say {facts.width}x{facts.height}; the two must agree. Export the film again."
+        )
+    if header.marker not in FAMILIES:
+        coding = undecoded_coding(header) or "arithmetic-coded JPEG"
+        raise UnsupportedFormat(
+            f"{name}: the DICOM pixels are {coding}, which is not decoded. Export the film uncompressed."
         )
     end = stream.rfind(END_OF_STREAM)
     if end < 0:
@@ -250,7 +261,9 @@ def decode_dct(header: FrameHeader, streams: list[bytes], *, name: str) -> tuple
             f"{name}: the DICOM pixels are {header.bits}-bit JPEG Extended; of lossy JPEG only 8 bits"
             " are decoded. Export the film uncompressed or as JPEG 2000."
         )
-    for stream in streams:
+    if header.marker in PROGRESSIVE_MARKERS and not is_sent_in_full(streams[0]):
+        raise ValueError("the last scans of a progressive JPEG are missing")
+    for stream in (*streams, without_extraneous_bytes(streams[0])):
         try:
             return stream, simplejpeg.decode_jpeg(stream, colorspace="GRAY", strict=True)[:, :, 0]
         except DECODER_ERRORS:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from hilum.imaging.dicom_header import decimals, value_or_none
-from hilum.imaging.dicom_lut import sequence_lut
+from hilum.imaging.dicom_lut import MAX_LUT_ENTRIES, NEGATIVE_FROM, sequence_lut
 from hilum.imaging.windowing import WHITE, robust_window, to_bytes
 
 LINEAR_MIN_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
@@ -99,6 +99,8 @@ def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] |
     )
     if not isinstance(value, int):
         return None
+    if values.min() < 0 and value >= NEGATIVE_FROM:  # an unsigned VR for a value below zero
+        value -= MAX_LUT_ENTRIES
     low, high = sorted((value, limit if isinstance(limit, int) else value))
     mask: NDArray[np.bool_] = (values >= low) & (values <= high)
     return mask if mask.any() and not mask.all() else None
@@ -139,9 +141,8 @@ def _voi(
     else:
         centers, widths = decimals(dataset, "WindowCenter"), decimals(dataset, "WindowWidth")
         if centers and widths:
-            grey = windowed(
-                values, centers[0], widths[0], str(value_or_none(dataset, "VOILUTFunction") or "LINEAR")
-            )
+            function = str(value_or_none(dataset, "VOILUTFunction") or "LINEAR").upper()
+            grey = windowed(values, centers[0], widths[0], function)
     if grey is None or np.ptp(grey if padding is None else grey[~padding]) == 0:
         return robust_window(values, padding, counts=counts)
     return grey

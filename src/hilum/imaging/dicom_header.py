@@ -21,6 +21,7 @@ from hilum.imaging.radiograph import ImageFacts
 MONOCHROME: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
 COLOUR: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 PALETTE: Final = "PALETTE COLOR"
+PALETTE_TAGS: Final = ("RedPaletteColorLookupTableDescriptor", "PaletteColorLookupTableUID")
 COLOUR_SAMPLES: Final = 3
 BITS_OF_BYTE: Final = 8
 TEXT_VRS: Final = frozenset({None, "CS", "DS", "IS", "LO", "SH", "ST", "UN", "UT"})
@@ -55,6 +56,12 @@ def complete_header(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFac
             f"{name}: (0028,0008) NumberOfFrames is {frames}; exactly 1 is allowed. Export the film alone."
         )
     photometric = _photometric(dataset, name=name)
+    if photometric == PALETTE and not any(tag in dataset for tag in PALETTE_TAGS):
+        raise UnreadableImage(
+            f"{name}: (0028,0004) PhotometricInterpretation is PALETTE COLOR and (0028,1101)"
+            " RedPaletteColorLookupTableDescriptor is missing; one needs the other. Export the image as"
+            " monochrome."
+        )
     expected = COLOUR_SAMPLES if photometric in COLOUR else 1
     samples = _whole(dataset, "SamplesPerPixel")
     if samples not in {None, expected}:
