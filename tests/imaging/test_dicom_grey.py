@@ -235,3 +235,17 @@ def test_a_voi_function_in_lower_case_is_known() -> None:
     lower = upper.replace(b"SIGMOID ", b"sigmoid ")
     assert lower != upper
     np.testing.assert_array_equal(read_radiograph(lower).pixels, read_radiograph(upper).pixels)
+
+
+@pytest.mark.parametrize("zero", [0, 500, 1900, 3000])
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_missing_pixel_representation_is_found_out_from_the_picture(zero: int, is_signed: bool) -> None:
+    stored = DEEP.astype(np.int16) - zero if is_signed else DEEP
+    window = {"WindowCenter": 2040.5 - (zero if is_signed else 0), "WindowWidth": 4081}
+    data = dicom(stored, BitsStored=13, PixelRepresentation=None, **window)
+    np.testing.assert_array_equal(read_radiograph(data).pixels, GREY)
+
+
+def test_a_slope_of_zero_takes_the_intercept_with_it() -> None:
+    data = dicom(GREY, RescaleSlope="0", RescaleIntercept="100", WindowCenter=128, WindowWidth=256)
+    np.testing.assert_array_equal(read_radiograph(data).pixels, GREY)

@@ -71,7 +71,7 @@ def test_frames_that_are_no_number_are_one() -> None:
 def test_the_header_is_completed_for_the_decoder() -> None:
     ds = dataset(GREY, PixelRepresentation=None, SamplesPerPixel=None, BitsStored=None, HighBit=None)
     facts = complete_header(ds, 1, name="a")
-    assert (ds.PixelRepresentation, ds.SamplesPerPixel, ds.BitsStored, ds.NumberOfFrames) == (0, 1, 8, 1)
+    assert (ds.SamplesPerPixel, ds.BitsStored, ds.NumberOfFrames) == (1, 8, 1)
     assert (facts.width, facts.height, facts.bits, facts.photometric) == (56, 40, 8, "MONOCHROME2")
 
 

@@ -35,7 +35,7 @@ from hilum.imaging.dicom_frame import (
     read_pixel_element,
     real_syntax,
 )
-from hilum.imaging.dicom_grey import displayed_grey
+from hilum.imaging.dicom_grey import displayed_grey, looks_signed
 from hilum.imaging.dicom_header import (
     BITS_OF_BYTE,
     MONOCHROME,
@@ -128,7 +128,12 @@ def _decode(dataset: Dataset, element: PixelElement, facts: ImageFacts, *, name:
     syntax = real_syntax(transfer_syntax(dataset), element, native_bytes, name=name)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
+    is_sign_stated = value_or_none(dataset, "PixelRepresentation") in {0, 1}
+    if not is_sign_stated:
+        dataset.PixelRepresentation = 0
     stored = _stored(dataset, element, syntax, facts, native_bytes, name=name)
+    if not is_sign_stated:
+        dataset.PixelRepresentation = int(looks_signed(stored, facts.bits))
     if syntax in JPEG_2000 and np.ptp(stored) == 0:
         raise ValueError("the frame is one grey value, which is how OpenJPEG shows a damaged stream")
     if facts.photometric in MONOCHROME:

@@ -92,6 +92,18 @@ def _stored_values(dataset: Dataset, stored: NDArray[np.integer], *, native: boo
     return values
 
 
+def looks_signed(stored: NDArray[np.integer], bits: int) -> bool:
+    """Tell whether stored values of a file without PixelRepresentation run on below zero.
+
+    Read as the other kind, a picture with values on both sides of zero, or of the middle of the unsigned
+    range, is torn there: neighbours are less alike.
+    """
+    unsigned = stored.astype(np.int32) & ((1 << bits) - 1)
+    sign = 1 << (bits - 1)
+    torn = [float(np.abs(np.diff(values, axis=1)).mean()) for values in (unsigned, (unsigned ^ sign) - sign)]
+    return torn[1] < torn[0]
+
+
 def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] | None:
     """Mark pixels outside the exposed field, PS3.3 C.7.5.1.1.2; None if the file names no padding value."""
     value, limit = (
@@ -109,17 +121,15 @@ def _padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_] |
 def _modality(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.float64]:
     """Apply the modality LUT or rescale slope and intercept, PS3.3 C.11.1.
 
-    A slope of zero, which would leave one grey value, and what is no number count as not given.
+    With a slope of zero, which would leave one grey value, or a number that cannot be read, neither counts.
     """
     lut = sequence_lut(dataset, "ModalityLUTSequence", signed=bool(values.min() < 0))
     if lut is not None:
         return lut.look_up(values).astype(np.float64)
     slope, *_ = decimals(dataset, "RescaleSlope") or [1.0]
     intercept, *_ = decimals(dataset, "RescaleIntercept") or [0.0]
-    if slope == 0 or not math.isfinite(slope):
-        slope = 1.0
-    if not math.isfinite(intercept):
-        intercept = 0.0
+    if slope == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
+        return values.astype(np.float64)
     return values.astype(np.float64) * slope + intercept
 
 

@@ -34,9 +34,9 @@ PHOTOMETRICS: Final = {
 def complete_header(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFacts:
     """Check the image attributes against the limits before any pixel is decoded, and fill the gaps.
 
-    SamplesPerPixel, BitsStored, HighBit, PixelRepresentation (unsigned) and NumberOfFrames (1) get the only
-    value that fits when they are missing or unreadable, and are written into `dataset`, where the decoders
-    look for them. PlanarConfiguration is left to who knows the pixel data.
+    SamplesPerPixel, BitsStored, BitsAllocated and NumberOfFrames (1) get the only value that fits when they
+    are missing or unreadable, and are written into `dataset`, where the decoders look for them.
+    PixelRepresentation and PlanarConfiguration are left to who knows the pixel data.
 
     Raises
     ------
@@ -78,7 +78,6 @@ def complete_header(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFac
             )
     dataset.NumberOfFrames, dataset.SamplesPerPixel = 1, expected
     dataset.PhotometricInterpretation, dataset.BitsStored = photometric, bits
-    dataset.PixelRepresentation = _whole(dataset, "PixelRepresentation") or 0
     return ImageFacts("DICOM", width, height, bits, photometric, file_bytes)
 
 
