@@ -51,11 +51,20 @@ def test_a_directory_without_a_size_is_none() -> None:
     assert TiffDirectory.read(tiff_file(b"", {257: 9})) is None
 
 
-def test_a_field_longer_than_the_file_is_not_believed() -> None:
+@pytest.mark.parametrize("count", [2**16, 2**20, 2**31])
+def test_a_field_longer_than_the_file_or_any_film_is_not_believed(count: int) -> None:
     data = bytearray(tiff_of(GREY))
     at = data.index(struct.pack("<HH", 258, 3)) + 4
-    data[at : at + 4] = struct.pack("<I", 2**31)
+    data[at : at + 4] = struct.pack("<I", count)
     assert TiffDirectory.read(bytes(data)) is None
+
+
+def test_a_directory_of_more_fields_than_any_film_has_is_not_believed() -> None:
+    assert TiffDirectory.read(b"II*\0\x08\0\0\0" + struct.pack("<H", 4_097) + bytes(60_000)) is None
+
+
+def test_an_offset_beyond_all_numbers_is_not_followed() -> None:
+    assert TiffDirectory.read(b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(60)) is None
 
 
 def chained(*kinds: int, loop: bool = False) -> bytes:

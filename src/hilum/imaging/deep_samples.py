@@ -13,12 +13,11 @@ from PIL import Image
 
 from hilum.domain.errors import UnsupportedCoding
 from hilum.domain.thresholds import MAX_FLOAT_GREY, MAX_UNDEFINED_SHARE
-from hilum.imaging.windowing import fit_to_bytes
+from hilum.imaging.windowing import ROWS_AT_ONCE, TABLE_BYTES, fit_to_bytes
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue: ITU-R BT.601."""
 COLOURS: Final = len(LUMA)
-_FEW_BYTES = 2  # numbers of 16 bits are exact in float32
 
 
 def deep_grey(
@@ -44,24 +43,32 @@ def deep_grey(
         If more than `MAX_UNDEFINED_SHARE` of the pixels are no number.
     """
     colours = COLOURS if is_colour else 1
-    grey = samples[:, :, 0]
-    if is_colour:
-        real = np.float32 if samples.dtype.itemsize <= _FEW_BYTES else np.float64
-        grey = samples[:, :, :COLOURS].astype(real) @ np.asarray(LUMA, real)
-    if grey.dtype.kind == "f":
+    grey = _luma(samples) if is_colour else samples[:, :, 0]
+    if samples.dtype.kind == "f":
         grey = _defined(grey, name=name)
     if has_alpha and samples.shape[2] > colours:
         alpha = samples[:, :, colours]
         if alpha.min() < alpha.max():
-            grey = grey * (alpha / np.float32(alpha.max()))
+            grey = np.asarray(grey * (alpha / np.float32(alpha.max())), grey.dtype)
     if key is not None:
         grey = np.where((samples[:, :, :colours] == key).all(axis=2), 0, grey)
     return fit_to_bytes(grey)
 
 
+def _luma(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return luma (H, W): whole numbers of up to 16 bits as such, others as float64."""
+    is_small = samples.dtype.kind != "f" and samples.dtype.itemsize <= TABLE_BYTES
+    luma = np.empty(samples.shape[:2], samples.dtype.newbyteorder("=") if is_small else np.float64)
+    for start in range(0, len(samples), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        grey = samples[rows, :, :COLOURS].astype(np.float64) @ np.asarray(LUMA)
+        luma[rows] = np.rint(grey) if is_small else grey
+    return luma
+
+
 def _defined(grey: NDArray[Any], *, name: str) -> NDArray[Any]:
     """Return float values with the few that are no number as the lowest: dead cells of a detector."""
-    undefined = ~(np.abs(grey) <= MAX_FLOAT_GREY)  # NaN compares as false
+    undefined = ~((grey <= MAX_FLOAT_GREY) & (grey >= -MAX_FLOAT_GREY))  # NaN compares as false
     share = float(undefined.mean())
     if share > MAX_UNDEFINED_SHARE:
         raise UnsupportedCoding(
@@ -82,8 +89,10 @@ def png_samples(data: bytes) -> NDArray[np.uint16]:
         coding = str(image.tile[0].args)
     if coding == "LA;16B":
         return np.asarray(_unpacked(data, "RGBA").view(">u2"), np.uint16)
-    upper, lower = (_unpacked(data, coding.replace("16B", order)) for order in ("16B", "16L"))
-    return np.asarray((upper.astype(np.uint16) << 8) | lower, np.uint16)
+    samples = _unpacked(data, coding).astype(np.uint16)
+    samples <<= 8
+    samples |= _unpacked(data, coding.replace("16B", "16L"))
+    return samples
 
 
 def _unpacked(data: bytes, coding: str) -> NDArray[np.uint8]:

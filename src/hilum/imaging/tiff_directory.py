@@ -7,10 +7,10 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Self
 
-SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 274, 277, 278, 279
 PLANAR, PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 284, 317, 338, 339, 347
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
+COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUBSAMPLING = 320, 322, 323, 324, 325, 530
 
 JPEG_CODING: Final = 7
 JPEG_2000_CODINGS: Final = frozenset({33_003, 33_004, 33_005, 34_712})
@@ -32,7 +32,17 @@ _NUMBERS: Final = {
     16: "Q",
     18: "Q",
 }  # types of a field that are whole numbers
+_KNOWN: Final = frozenset(
+    {
+        SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, ORIENTATION,
+        SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT,
+        JPEG_TABLES, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUBSAMPLING,
+    }
+)  # fmt: skip
 _MAX_DIRECTORIES = 64
+_MAX_ENTRIES = 4_096
+_MAX_NUMBERS = 1 << 20
+"""Of one field. A film of the largest size in tiles of 16 x 16 pixels, three planes of them, has 300,000."""
 _REDUCED_OR_MASK = 0b101  # NewSubfileType: a smaller version of another picture, or a mask
 
 
@@ -57,7 +67,7 @@ class TiffDirectory:
                 seen.add(following)
                 other, following = _directory(data, following, order, is_big=is_big)
                 pictures += not other.get(SUBFILE, (0,))[0] & _REDUCED_OR_MASK
-        except struct.error:
+        except (struct.error, OverflowError):  # OverflowError: an offset beyond 2^63
             return None
         return cls(order, numbers, pictures) if {WIDTH, HEIGHT} <= numbers.keys() else None
 
@@ -107,6 +117,8 @@ def _directory(
     wide = f"{order}{'Q' if is_big else 'I'}"
     head, entry_bytes, inline = (f"{order}Q", 20, 8) if is_big else (f"{order}H", 12, 4)
     (entries,) = struct.unpack_from(head, data, start)
+    if entries > _MAX_ENTRIES:
+        raise struct.error("a directory of more fields than any film has")
     start += struct.calcsize(head)
     numbers: dict[int, tuple[int, ...]] = {}
     for index in range(entries):
@@ -114,11 +126,11 @@ def _directory(
         tag, field = struct.unpack_from(f"{order}HH", data, at)
         (count,) = struct.unpack_from(wide, data, at + 4)
         letter = "B" if tag == JPEG_TABLES else _NUMBERS.get(field)
-        if letter is None or not count:
+        if letter is None or tag not in _KNOWN or not count:
             continue
+        if count > _MAX_NUMBERS:
+            raise struct.error("a field of more numbers than any film has")
         place, length = at + entry_bytes - inline, count * struct.calcsize(letter)
-        if length > len(data):  # before so many numbers are asked for
-            raise struct.error("a field is longer than the file")
         if length > inline:
             (place,) = struct.unpack_from(wide, data, place)
         numbers[tag] = struct.unpack_from(f"{order}{count}{letter}", data, place)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from hilum.domain.thresholds import FULL_RANGE_16_BIT, ROBUST_WINDOW_PERCENTILES
 
 WHITE = 255
+TABLE_BYTES = 2  # whole numbers of so many bytes are few enough to be looked up
+ROWS_AT_ONCE = 512
 SIXTEEN_TO_EIGHT = 257  # 65,535 / 255: full white stays full white
 
 
@@ -32,11 +34,23 @@ def fit_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     -------
     uint8 (H, W).
     """
-    _, high = _percentiles(values)
+    if values.dtype.kind == "f" or values.dtype.itemsize > TABLE_BYTES:
+        return _fitted(values)
+    low = int(values.min())  # whole numbers of 16 bits: each is windowed once, and looked up for each pixel
+    places = (values.astype(np.int32) - low).astype(np.uint16)
+    counts = np.bincount(places.ravel())
+    there = np.flatnonzero(counts)
+    table = np.zeros(len(counts), np.uint8)
+    table[there] = _fitted(there + low, counts[there])
+    return np.asarray(table[places])
+
+
+def _fitted(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+    _, high = _percentiles(values, counts)
     full_range = np.iinfo(np.uint16).max
     if FULL_RANGE_16_BIT <= high <= full_range and values.min() >= 0 and values.max() <= full_range:
         return to_bytes(values.astype(np.float32) / np.float32(SIXTEEN_TO_EIGHT))
-    return robust_window(values)
+    return robust_window(values, counts=counts)
 
 
 def robust_window(
@@ -70,7 +84,11 @@ def robust_window(
         low, high = float(counted.min()), float(counted.max())
     if low == high:
         return np.zeros(values.shape, dtype=np.uint8)
-    return to_bytes((values.astype(np.float64) - low) * (WHITE / (high - low)))
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), ROWS_AT_ONCE):  # a few rows of 64-bit numbers, not the whole film
+        rows = slice(start, start + ROWS_AT_ONCE)
+        grey[rows] = to_bytes((values[rows].astype(np.float64) - low) * (WHITE / (high - low)))
+    return grey
 
 
 def to_bytes(grey: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -126,7 +126,7 @@ class FilmForm:
     def _take_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
         if self._size > MAX_FILE_BYTES:
-            raise TooLarge("A film has more than 32 MiB.", is_last=True)
+            raise TooLarge(f"A film has more than {MAX_FILE_BYTES >> 20} MiB.", is_last=True)
         self._pieces.append(data[start:end])
 
     def _end_part(self) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from hilum.domain.thresholds import MAX_BATCH_FILMS
+from hilum.domain.thresholds import MAX_BATCH_FILMS, MAX_FILE_BYTES
 from hilum.serving.films import answer_batch, answer_film
 from hilum.serving.routes.dependencies import GUARDED, ServiceDep, problems
 from hilum.serving.schemas import BatchOut, ExplainedOut, PredictionOut
@@ -19,7 +19,7 @@ def _form(field: str, *, is_many: bool) -> dict[str, Any]:
     file: dict[str, Any] = {
         "type": "string",
         "format": "binary",
-        "description": "PNG, JPEG or DICOM, at most 32 MiB.",
+        "description": f"PNG, JPEG or DICOM, at most {MAX_FILE_BYTES >> 20} MiB.",
     }
     if is_many:
         file = {"type": "array", "items": file, "minItems": 1, "maxItems": MAX_BATCH_FILMS}
