@@ -3,7 +3,7 @@
 The answer follows from the bytes alone, so equal films get equal answers. What films do to it:
 
     b"not a film"       UnsupportedFormat
-    b"damaged..."       UnreadableImage
+    b"damaged..."       DamagedImage
     b"refused..."       FilmRefused, code `inverted`
     b"slow..."          answered after `slow_s`
     anything else       answered
@@ -22,10 +22,10 @@ import numpy as np
 
 from hilum.domain.errors import (
     CheckpointError,
+    DamagedImage,
     EngineFailed,
     EngineOverloaded,
     FilmRefused,
-    UnreadableImage,
     UnsupportedFormat,
 )
 from hilum.domain.findings import CLASS_NAMES, Finding
@@ -121,7 +121,7 @@ class FakeEngine:
         if data == b"not a film":
             raise UnsupportedFormat("this is something else")
         if data.startswith(b"damaged"):
-            raise UnreadableImage("film: (0010,0010) PatientName is 'DOE^JANE'; nobody may see this message")
+            raise DamagedImage("film: (0010,0010) PatientName is 'DOE^JANE'; nobody may see this message")
         if data.startswith(b"refused") and not overrule:
             raise FilmRefused(
                 "inverted", "Black and white may be exchanged.", "Compare.", draw_png() if film else None

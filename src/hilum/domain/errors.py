@@ -2,7 +2,7 @@
 
 HilumError
   InputError              the caller's file or request: exit 1 (HTTP 4xx)
-    UnreadableImage       not an image we decode; a class below says why where that is known
+    UnreadableImage       its header lacks or contradicts what decoding needs; or why, by a class below
       FileUnreadable      not there, not allowed to be read, or no regular file (a pipe, a device, a folder)
       FileTooLarge        more bytes than we agree to read
       ImageTooLarge       more pixels, or more bytes once inflated, than we agree to decode
@@ -48,7 +48,7 @@ class InputError(HilumError):
 
 
 class UnreadableImage(InputError):
-    """The bytes are not an image we decode, are damaged, or are larger than the limits."""
+    """The bytes cannot be decoded: for the reason of a class below, or for what the header says or lacks."""
 
     code = "unreadable_image"
 

@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import DamagedImage, NoPixels, UnreadableImage, UnsupportedCoding
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message
 from hilum.imaging.dicom_file import part_10, transfer_syntax
 from hilum.imaging.dicom_frame import (
@@ -98,21 +98,21 @@ def read_dicom(data: bytes, *, name: str) -> Radiograph:
             grey = _decode(dataset, element, facts, name=name)
         except DECODER_ERRORS:
             # Not chained: messages of pydicom quote header values, and a logged traceback would show them.
-            raise UnreadableImage(damaged_message(name, "DICOM")) from None
+            raise DamagedImage(damaged_message(name, "DICOM")) from None
     return Radiograph(pixels=grey, facts=replace(facts, header=claims))
 
 
 def _without_pixels(dataset: Dataset, rest: bytes, file_end: int, *, name: str) -> UnreadableImage:
     """Say why there are no pixels: never any, of another kind, or the file ends before them."""
     if rest[:4] in FLOAT_PIXELS:
-        return UnreadableImage(
+        return UnsupportedCoding(
             f"{name}: the DICOM pixels are floating-point numbers; whole numbers (7FE0,0010) PixelData are"
             " needed. Export the film itself, not a derived map."
         )
     last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
     if isinstance(last, RawDataElement) and last.value_tell + last.length != file_end:
-        return UnreadableImage(damaged_message(name, "DICOM"))
-    return UnreadableImage(
+        return DamagedImage(damaged_message(name, "DICOM"))
+    return NoPixels(
         f"{name}: the DICOM file holds no image; (0028,0010) Rows, (0028,0011) Columns and (7FE0,0010)"
         " PixelData are needed. Export the image object, not a report or directory."
     )

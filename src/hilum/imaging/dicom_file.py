@@ -10,7 +10,7 @@ from typing import Final
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import ImageTooLarge
 from hilum.domain.thresholds import MAX_INFLATED_BYTES
 from hilum.imaging.headers import DICOM_PREFIX_OFFSET
 from hilum.imaging.limits import MEBIBYTE
@@ -37,7 +37,7 @@ def part_10(data: bytes, *, name: str) -> bytes:
 
     Raises
     ------
-    UnreadableImage
+    ImageTooLarge
         If it inflates beyond `MAX_INFLATED_BYTES`.
     ValueError, zlib.error
         If the deflated stream is cut short or damaged.
@@ -64,7 +64,7 @@ def _inflate(deflated: bytes, *, name: str) -> bytes:
     inflater = zlib.decompressobj(zlib.MAX_WBITS if is_wrapped else -zlib.MAX_WBITS)
     inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES + 1)
     if len(inflated) > MAX_INFLATED_BYTES:
-        raise UnreadableImage(
+        raise ImageTooLarge(
             f"{name}: the deflated DICOM data set holds more than {MAX_INFLATED_BYTES // MEBIBYTE} MiB,"
             " the most that is allowed. Export the film uncompressed."
         )

@@ -16,7 +16,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from hilum.domain.errors import UnreadableImage, UnsupportedFormat
+from hilum.domain.errors import UnreadableImage, UnsupportedCoding
 from hilum.imaging.damage import DECODER_ERRORS
 from hilum.imaging.dicom_header import BITS_OF_BYTE, COLOUR_SAMPLES, value_or_none
 from hilum.imaging.headers import JPEG_2000_START, FrameHeader, frame_header
@@ -122,7 +122,7 @@ def real_syntax(label: uid.UID, element: PixelElement, native_bytes: int, *, nam
 
     Raises
     ------
-    UnsupportedFormat
+    UnsupportedCoding
         If nothing here decodes it.
     """
     is_plain = not element.is_encapsulated and len(element.value) >= native_bytes
@@ -137,7 +137,7 @@ def real_syntax(label: uid.UID, element: PixelElement, native_bytes: int, *, nam
         return uid.RLELossless
     if label not in READABLE:
         known = label.name if label.name != label else "not a registered one"
-        raise UnsupportedFormat(
+        raise UnsupportedCoding(
             f"{name}: the DICOM transfer syntax is {known}; allowed are uncompressed, deflated, RLE, JPEG,"
             " JPEG-LS, JPEG 2000 and HTJ2K. Export the film uncompressed."
         )
@@ -219,7 +219,7 @@ def checked_streams(
         )
     if header.marker not in FAMILIES:
         coding = undecoded_coding(header) or "arithmetic-coded JPEG"
-        raise UnsupportedFormat(
+        raise UnsupportedCoding(
             f"{name}: the DICOM pixels are {coding}, which is not decoded. Export the film uncompressed."
         )
     end = stream.rfind(END_OF_STREAM)
@@ -253,11 +253,11 @@ def decode_dct(header: FrameHeader, streams: list[bytes], *, name: str) -> tuple
     ------
     ValueError
         If none is.
-    UnsupportedFormat
+    UnsupportedCoding
         If it has more than 8 bits, for which no permissively licensed decoder exists.
     """
     if header.bits != BITS_OF_BYTE:
-        raise UnsupportedFormat(
+        raise UnsupportedCoding(
             f"{name}: the DICOM pixels are {header.bits}-bit JPEG Extended; of lossy JPEG only 8 bits"
             " are decoded. Export the film uncompressed or as JPEG 2000."
         )

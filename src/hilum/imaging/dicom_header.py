@@ -12,7 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from hilum.domain.errors import UnreadableImage
+from hilum.domain.errors import NoPixels, SeveralFrames, UnreadableImage
 from hilum.domain.thresholds import MAX_BITS_STORED, MIN_BITS_STORED
 from hilum.imaging.damage import DECODER_ERRORS
 from hilum.imaging.limits import check_size
@@ -44,7 +44,7 @@ def complete_header(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFac
         If a needed attribute is missing or is not one that is read here.
     """
     if "Rows" not in dataset or "Columns" not in dataset:
-        raise UnreadableImage(
+        raise NoPixels(
             f"{name}: the DICOM file holds no image; (0028,0010) Rows, (0028,0011) Columns and (7FE0,0010)"
             " PixelData are needed. Export the image object, not a report or directory."
         )
@@ -52,7 +52,7 @@ def complete_header(dataset: Dataset, file_bytes: int, *, name: str) -> ImageFac
     check_size(width, height, name=name)
     frames = _whole(dataset, "NumberOfFrames") or 1
     if frames != 1:
-        raise UnreadableImage(
+        raise SeveralFrames(
             f"{name}: (0028,0008) NumberOfFrames is {frames}; exactly 1 is allowed. Export the film alone."
         )
     photometric = _photometric(dataset, name=name)

@@ -1,6 +1,6 @@
 """Errors to answers: one table from class to status, RFC 9457 bodies, nothing of the input in them.
 
-An image's errors get the sentence of their code, not their message: a message may quote a header value.
+An image's errors get the sentence of their class, not their message: a message may quote a header value.
 """
 
 import base64
@@ -15,17 +15,33 @@ from starlette.types import Receive, Scope, Send
 from hilum.domain.errors import (
     CheckpointError,
     ConfigError,
+    DamagedImage,
     DecoderFailed,
     DecoderLate,
     EngineFailed,
     EngineOverloaded,
+    FileTooLarge,
     FilmRefused,
+    HostileFile,
+    ImageTooLarge,
     InputError,
     JournalUnavailable,
+    NoPixels,
+    SeveralFrames,
     UnreadableImage,
     UnsuitableImage,
+    UnsupportedCoding,
+    UnsupportedFormat,
 )
-from hilum.domain.thresholds import MAX_RETRY_AFTER_S, REOPEN_S
+from hilum.domain.thresholds import (
+    MAX_ASPECT_RATIO,
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    MAX_RETRY_AFTER_S,
+    MAX_SIDE_PX,
+    MIN_SIDE_PX,
+    REOPEN_S,
+)
 from hilum.serving.exchange import exchange_of
 from hilum.serving.refusals import (
     BadRequest,
@@ -72,25 +88,43 @@ class Problem:
         return record
 
 
-_IMAGE_SENTENCES: dict[str, tuple[int, str, str]] = {
-    # code of an InputError: status, sentence, fix
-    "unsupported_format": (415, UnsupportedType.detail, UnsupportedType.fix or ""),
-    "unsupported_transfer_syntax": (
-        415, "The DICOM transfer syntax is not supported.", "Export the film as Explicit VR Little Endian.",
+_IMAGE_SENTENCES: dict[type[InputError], tuple[int, str, str]] = {
+    # status, sentence, fix; a class that is not here gets those of the class above it
+    UnsupportedFormat: (415, UnsupportedType.detail, UnsupportedType.fix or ""),
+    UnsupportedCoding: (
+        415,
+        "The file is whole, but its pixels are coded in a way that is not decoded here.",
+        "Export the film uncompressed, as 8-bit or 16-bit grey.",
     ),
-    "too_large": (413, "The film has more bytes than allowed (32 MiB).", "Export it compressed."),
-    "image_too_large": (
-        422, "The film has more pixels than allowed (25 million, 6,000 a side).", "Export it smaller.",
+    FileTooLarge: (
+        413, f"The film has more bytes than allowed ({MAX_FILE_BYTES >> 20} MiB).", "Export it compressed.",
     ),
-    "image_incomplete": (422, "The film is cut off.", "Export or send it again."),
-    "hostile_preamble": (422, "A program is hidden in the DICOM preamble.", "Treat the file as hostile."),
-    "unsuitable_image": (
+    ImageTooLarge: (
         422,
-        "The picture lies outside what is accepted: 100 px a side or more, at most 3:1, one frame.",
+        f"The film has more pixels than allowed ({MAX_PIXELS // 10**6} million, {MAX_SIDE_PX:,} a side), or"
+        " takes more memory to decode than allowed.",
+        "Export it as grey, at a lower resolution.",
+    ),
+    DamagedImage: (422, "The film is cut off or damaged.", "Export or send it again."),
+    HostileFile: (
+        422,
+        "The file is made to do harm: a program, or a text that grows without end, is hidden in it.",
+        "Do not open it elsewhere; ask the sender.",
+    ),
+    SeveralFrames: (422, "The file holds more than one picture.", "Export the film alone."),
+    NoPixels: (422, "The DICOM file holds no picture.", "Send the image object, not a report or directory."),
+    UnreadableImage: (
+        422,
+        "The header of the film lacks a value that decoding needs, or contradicts the pixels.",
+        "Export the film again, as monochrome.",
+    ),
+    UnsuitableImage: (
+        422,
+        f"The picture lies outside what is accepted: {MIN_SIDE_PX} px a side or more, at most"
+        f" {MAX_ASPECT_RATIO:g}:1.",
         "Give one chest film, as exported from the archive.",
     ),
 }  # fmt: skip
-_DAMAGED = (422, "The film cannot be read: it is damaged or not what it says.", "Export or send it again.")
 
 
 def describe(error: Exception) -> Problem:
@@ -112,8 +146,8 @@ def _of_film(error: FilmRefused) -> Problem:
 
 
 def _of_image(error: InputError) -> Problem:
-    status, sentence, fix = _IMAGE_SENTENCES.get(error.code, _DAMAGED)
-    return Problem(status, error.code if error.code in _IMAGE_SENTENCES else "image_damaged", sentence, fix)
+    kind = next(kind for kind in type(error).__mro__ if kind in _IMAGE_SENTENCES)
+    return Problem(_IMAGE_SENTENCES[kind][0], kind.code, *_IMAGE_SENTENCES[kind][1:])
 
 
 def _of_values(error: InputError) -> Problem:
