@@ -5,7 +5,7 @@ from pydicom import uid
 
 from hilum.domain.errors import UnreadableImage
 from hilum.imaging.intake import read_radiograph
-from hilum.imaging.jpeg_lossless import holds_all_pixels
+from hilum.imaging.jpeg_lossless import check_lossless, holds_all_pixels
 
 from .make_films import colour, film, lossless_jpeg, luma, with_frame
 
@@ -76,3 +76,42 @@ def test_a_difference_without_a_code_is_of_another_picture() -> None:
 def test_fill_bytes_before_a_marker_are_skipped() -> None:
     stream = lossless_jpeg(GREY[:20])
     assert holds_all_pixels(stream[:2] + b"\xff\xff" + stream[2:], GREY[:20])
+
+
+SOUND = lossless_jpeg(GREY[:20], restart_rows=4)
+FRAME = SOUND[SOUND.index(b"\xff\xc3") : SOUND.index(b"\xff\xdd")]
+SCAN = b"\xff\xda\x00\x08\x01\x01\x00"
+FIVE_BITS, FOUR_BITS = bytes([0, 0, 0, 0, 17]), bytes([0, 0, 0, 17, 0])
+UNSOUND = {
+    "two frames": SOUND.replace(FRAME, FRAME * 2),
+    "no frame": SOUND.replace(FRAME, b""),
+    "one bit": SOUND.replace(FRAME, FRAME[:4] + b"\x01" + FRAME[5:]),
+    "nine bits": SOUND.replace(FRAME, FRAME[:4] + b"\x09" + FRAME[5:]),
+    "three components": SOUND.replace(FRAME, FRAME[:3] + b"\x11" + FRAME[4:9] + b"\x03" + FRAME[10:] * 3),
+    "subsampled": SOUND.replace(FRAME, FRAME[:11] + b"\x21\0"),
+    "predictor 9": SOUND.replace(SCAN + b"\x01", SCAN + b"\x09"),
+    "last coefficient 5": SOUND.replace(SCAN + b"\x01\x00", SCAN + b"\x01\x05"),
+    "shift of all bits": SOUND.replace(SCAN + b"\x01\x00\x00", SCAN + b"\x01\x00\x08"),
+    "a table that is not there": SOUND.replace(SCAN, SCAN[:-1] + b"\x10"),
+    "more codes than there are": SOUND.replace(FIVE_BITS, FOUR_BITS),
+    "restarts within a row": SOUND.replace(b"\xff\xdd\0\x04\0\xe0", b"\xff\xdd\0\x04\0\xe1"),
+    "a marker in the scan": SOUND[:-40] + b"\xff\xc4" + SOUND[-40:],
+    "a segment of another coding": SOUND.replace(FRAME, FRAME + b"\xff\xcc\0\x04\0\0"),
+    "a gap between segments": SOUND.replace(FRAME, b"\0" + FRAME),
+    "no marker": SOUND.replace(FRAME, b"\xef" + FRAME[1:]),
+}
+
+
+def test_a_sound_header_passes() -> None:
+    check_lossless(SOUND, components=1, bits_allocated=8)
+    check_lossless(lossless_jpeg(DEEP, bits=16), components=1, bits_allocated=16)
+    check_lossless(lossless_jpeg(colour()[:16]), components=3, bits_allocated=8)
+
+
+@pytest.mark.parametrize("case", UNSOUND)
+def test_an_unsound_header_never_reaches_the_decoder(case: str) -> None:
+    assert UNSOUND[case] != SOUND
+    with pytest.raises((ValueError, LookupError)):
+        check_lossless(UNSOUND[case], components=1, bits_allocated=8)
+    with pytest.raises(UnreadableImage, match="truncated or damaged"):
+        read_radiograph(with_frame(UNSOUND[case], GREY[:20], uid.JPEGLossless))

@@ -45,7 +45,7 @@ from hilum.imaging.dicom_header import (
 )
 from hilum.imaging.dicom_lut import palette_grey
 from hilum.imaging.header_claims import read_claims
-from hilum.imaging.jpeg_lossless import SOF3, holds_all_pixels
+from hilum.imaging.jpeg_lossless import SOF3, check_lossless, holds_all_pixels
 from hilum.imaging.quiet import decoder_warnings_ignored
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, to_bytes
@@ -169,6 +169,8 @@ def _stored(
         if dataset.SamplesPerPixel == 1 or simplejpeg.decode_jpeg_header(whole)[2] == "Gray":
             return grey
         streams = [whole]
+    if header.marker == SOF3:
+        check_lossless(streams[0], components=dataset.SamplesPerPixel, bits_allocated=dataset.BitsAllocated)
     for stream in streams:
         put_stream(dataset, stream)
         try:

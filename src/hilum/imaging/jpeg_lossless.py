@@ -1,10 +1,13 @@
-"""Whether a lossless JPEG scan held every pixel that was decoded from it.
+"""Lossless JPEG: whether its header is sound, and whether its scan held every pixel that was decoded from it.
+
+The only decoder for it, GDCM, ends the process over some unsound headers, so nothing unsound reaches it.
 
 The decoders fill a scan that ends early with made-up pixels and say nothing. Lossless coding can be checked
 from its result: the pixels, the predictor and the Huffman tables give the number of bits that the whole
 picture takes (ITU-T T.81 annex H), and a scan with fewer was cut.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SOF3, DHT, SOS, DRI, RESTARTS = 0xC3, 0xC4, 0xDA, 0xDD, range(0xD0, 0xD8)
+FILL: Final = 0xFF  # begins each marker, any number of times: T.81 B.1.1.2
+HARMLESS: Final = frozenset({0xDB, 0xFE, *range(0xE0, 0xF0)})  # DQT, COM, APPn
+MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7]")
+MIN_PRECISION, MAX_PRECISION = 2, 16  # T.81 table B.2
 CATEGORIES: Final = 17  # differences of 0 to 16 bits, T.81 table H.2
 BITS_OF_BYTE: Final = 8
 NO_EXTRA_BITS: Final = 16  # of category 16, which is one value alone
@@ -39,7 +46,17 @@ class _Scan:
     shift: int = 0
     tables: list[int] = field(default_factory=list)
     lengths: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    coded_bytes: int = 0
+    frames: int = 0
+    components: int = 0
+    width: int = 1
+    is_subsampled: bool = False
+    coded: bytes = b""
+
+    @property
+    def coded_bytes(self) -> int:
+        """Bytes of coded data without stuffing and restart markers."""
+        restarts = sum(self.coded.count(bytes([0xFF, mark])) for mark in RESTARTS)
+        return len(self.coded) - self.coded.count(b"\xff\x00") - 2 * restarts
 
     def restart_rows(self, width: int) -> int:
         """Return the rows between restarts, after which coding begins anew at a whole byte; 0 for none."""
@@ -90,11 +107,43 @@ def _categories(plane: NDArray[np.int32], scan: _Scan) -> NDArray[np.uint8]:
     return CATEGORY_OF[np.abs(difference)]
 
 
+def check_lossless(stream: bytes, *, components: int, bits_allocated: int) -> None:
+    """Check the segments of a lossless JPEG before GDCM may see it.
+
+    Raises
+    ------
+    ValueError, struct.error, LookupError
+        If one is damaged, contradicts the DICOM header, or does not belong there.
+    """
+    scan = _read(stream)
+    complaints = (
+        scan.frames != 1,
+        scan.components != components or len(scan.tables) != components,
+        not MIN_PRECISION <= scan.precision <= min(MAX_PRECISION, bits_allocated),
+        scan.is_subsampled,
+        scan.predictor not in PREDICTORS,
+        scan.shift >= scan.precision,
+        not set(scan.tables) <= set(scan.lengths),
+        not all(_is_prefix_code(lengths) for lengths in scan.lengths.values()),
+        scan.restart_interval % scan.width != 0,
+        MARKER_IN_SCAN.search(scan.coded) is not None,
+    )
+    if any(complaints):
+        raise ValueError("the header of the lossless JPEG is damaged, or not of this image")
+
+
+def _is_prefix_code(lengths: NDArray[np.int64]) -> bool:
+    """Tell whether codes of these lengths exist, T.81 annex C."""
+    return 0 < float((2.0 ** -lengths[lengths > 0]).sum()) <= 1
+
+
 def _read(stream: bytes) -> _Scan:
     scan = _Scan()
     for marker, segment, end in _segments(stream):
         if marker == SOF3:
-            scan.precision = segment[0]
+            scan.frames += 1
+            scan.precision, scan.width, scan.components = struct.unpack_from(">BxxHB", segment)
+            scan.is_subsampled = segment[7::3] != b"\x11" * scan.components
         elif marker == DRI:
             (scan.restart_interval,) = struct.unpack(">H", segment)
         elif marker == DHT:
@@ -102,10 +151,11 @@ def _read(stream: bytes) -> _Scan:
         elif marker == SOS:
             count = segment[0]
             scan.tables = [segment[2 + 2 * index] >> 4 for index in range(count)]
-            scan.predictor, scan.shift = segment[1 + 2 * count], segment[3 + 2 * count] & 0x0F
-            coded = stream[end:-2]
-            restarts = sum(coded.count(bytes([0xFF, mark])) for mark in RESTARTS)
-            scan.coded_bytes = len(coded) - coded.count(b"\xff\x00") - 2 * restarts
+            scan.predictor, last, approximation = segment[1 + 2 * count :]
+            scan.shift = approximation if last == 0 else MAX_PRECISION  # Se and Ah are zero: T.81 table B.3
+            scan.coded = stream[end:-2]
+        elif marker not in HARMLESS:
+            raise ValueError("a segment that lossless JPEG does not have")
     return scan
 
 
@@ -113,7 +163,9 @@ def _segments(stream: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield marker, content and end of each segment, the header of the scan last."""
     position, marker = 2, 0
     while marker != SOS:
-        while stream[position + 1] == 0xFF:  # noqa: PLR2004 - a fill byte, T.81 B.1.1.2
+        if stream[position] != FILL:
+            raise ValueError("a segment does not begin where the one before it ends")
+        while stream[position + 1] == FILL:
             position += 1
         marker, length = struct.unpack_from(">xBH", stream, position)
         end = position + 2 + length
@@ -125,7 +177,7 @@ def _code_lengths(segment: bytes) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Read the tables of a DHT segment, T.81 B.2.4.2: code length by category, 0 where there is no code."""
     position = 0
     while position < len(segment):
-        table, counts = segment[position] & 0x0F, segment[position + 1 : position + 17]
+        table, counts = segment[position], segment[position + 1 : position + 17]
         position += 17
         lengths = np.zeros(CATEGORIES, np.int64)
         for length, count in enumerate(counts, start=1):
