@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.files import to_json, write_atomic
+from hilum.files import guard_cell, show_name, to_json, write_atomic
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -49,3 +49,15 @@ def test_json_refuses_what_is_no_number():
     for value in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="not JSON compliant"):
             to_json({"value": value})
+
+
+def test_names_are_shown_without_what_a_terminal_would_obey():
+    assert show_name("film 1.png") == "film 1.png"
+    assert show_name("caf\udce9\x1b[31m\u202egnp") == r"caf\xe9\x1b[31m\u202egnp"
+
+
+@pytest.mark.parametrize(
+    ("cell", "guarded"), [("=cmd", "'=cmd"), ("-a.png", "'-a.png"), ("a=b", "a=b"), ("", "")]
+)
+def test_no_cell_is_a_formula(cell: str, guarded: str):
+    assert guard_cell(cell) == guarded

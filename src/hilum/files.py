@@ -1,4 +1,4 @@
-"""One way to write a file whole or not at all, and JSON without NaN. Knows nothing about what is in them."""
+"""Writing files whole or not at all, JSON without NaN, and names of files as they may be shown."""
 
 import json
 import os
@@ -52,6 +52,32 @@ def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -
         If a number is NaN or infinite: no JSON reader takes it, and no such figure may be shown.
     """
     return json.dumps(value, indent=indent, sort_keys=sort_keys, allow_nan=False)
+
+
+def show_name(name: str) -> str:
+    r"""Return a name of a file as it may be printed: what is not printable becomes an escape.
+
+    Bytes that are not UTF-8, terminal escapes and marks that turn the direction of text are not printable; a
+    name with one of them is shown as `caf\xe9.png`.
+    """
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in name)
+
+
+def guard_cell(text: str) -> str:
+    """Return text for a cell of a CSV that no spreadsheet takes for a formula.
+
+    References
+    ----------
+    OWASP, "CSV Injection": a cell that begins with = + - @, tab or carriage return gets a quote before it.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is not UTF-8 (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _umask() -> int:

@@ -46,9 +46,9 @@ def test_table_may_leave_labels_empty(site: Path, cache: PixelCache):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("label\nNormal\n", "every row needs a path"),
-        ("path,label\n0.png,Normal\n,Normal\n", "every row needs a path"),
-        ("path\n0.png\n0.png\n", "1 row\\(s\\) name a film again"),
+        ("label\nNormal\n", "lacks the column path"),
+        ("path,label\n0.png,Normal\n,Normal\n", "1 of 2 rows cannot be used: row 3 has no path"),
+        ("path\n0.png\n0.png\n", "1 of 2 rows cannot be used: row 3 names a film again"),
         ("path,label\n0.png,cat\n", "cat"),
     ],
 )
@@ -60,7 +60,7 @@ def test_wrong_table_is_refused(site: Path, cache: PixelCache, content: str, mes
 
 
 def test_missing_table_and_empty_folder_are_refused(tmp_path: Path, cache: PixelCache):
-    with pytest.raises(DatasetError, match="is not a readable CSV"):
+    with pytest.raises(DatasetError, match="none.csv: cannot be opened"):
         read_site_films(tmp_path / "none.csv", cache=cache)
     (tmp_path / "empty").mkdir()
     with pytest.raises(EmptyDataset, match="holds no usable film"):

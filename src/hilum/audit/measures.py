@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from hilum.data.film_folder import stored_file
 from hilum.data.ingest import Dataset
 from hilum.domain.errors import InputError, UnreadableImage
 from hilum.domain.thresholds import COLOUR_MIN_CHANNEL_GREY, TYPICAL_MIN_CORRELATION
@@ -102,7 +103,7 @@ def _measure_file(root: Path, path: str, *, is_used: bool) -> dict[str, object]:
     """Return what the grey square does not have; an excluded film is read for its size."""
     empty: dict[str, object] = {"width": None, "height": None, "file_bytes": None, "colour_share": None}
     try:
-        data = read_file(root / path, name=path)
+        data = read_file(stored_file(root, path), name=path)
     except UnreadableImage:
         return empty
     facts: dict[str, object] = empty | {"file_bytes": len(data)}

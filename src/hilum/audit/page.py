@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hilum.audit.outcome import Audit, to_plain
 from hilum.audit.record import AuditFinding, Severity
 from hilum.audit.stated_tables import Spread
+from hilum.data.film_folder import stored_file
 from hilum.data.ingest import Dataset
 from hilum.domain import thresholds
 from hilum.domain.errors import InputError
@@ -172,7 +173,9 @@ class _Album:
         if pd.isna(row["excluded"]):
             return Picture(path, caption, _data_uri(self._dataset.pixels[place]))
         try:
-            return Picture(path, caption, _data_uri(read_radiograph(self._dataset.root / path).pixels))
+            return Picture(
+                path, caption, _data_uri(read_radiograph(stored_file(self._dataset.root, path)).pixels)
+            )
         except InputError:
             return Picture(path, caption, None)
 

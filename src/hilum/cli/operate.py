@@ -2,18 +2,21 @@
 
 import csv
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.notice import NOTICE
 from hilum.domain.scenario import Scenario
+from hilum.files import guard_cell, show_name
 
 if TYPE_CHECKING:
     from hilum.inference.predict import Network, Prediction
@@ -119,20 +122,34 @@ def _save_overlay(film: "Prediction", folder: Path | None) -> Path | None:
 def _expand(arguments: list[str]) -> Iterator[Path]:
     for argument in arguments:
         if argument == _STDIN:
-            yield from (Path(line) for line in map(str.strip, sys.stdin) if line)
+            yield from map(Path, _listed(sys.stdin))
         else:
             yield Path(argument)
+
+
+def _listed(stdin: TextIO) -> Iterator[str]:
+    """Read paths from stdin: by lines or NUL bytes, in UTF-8 or UTF-16, names that are not UTF-8 included."""
+    raw = getattr(stdin, "buffer", None)
+    if raw is None:
+        yield from (line.strip() for line in stdin if line.strip())
+        return
+    data = raw.read()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16")
+    else:
+        text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+    yield from (line.strip() for line in re.split(r"[\0\r\n]+", text) if line.strip())
 
 
 def _write_text(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
     del facts
     if film.answer is None:
-        print(f"{film.path}: not classified. {film.reason}")
+        print(f"{show_name(film.path)}: not classified. {film.reason}")
         return
     answer = film.answer
     scores = ", ".join(f"{name} {value:.1%}" for name, value in answer.probabilities.items())
     heatmap = f" heatmap {overlay}" if overlay else ""
-    print(f"{film.path}: {answer.headline}, {answer.scenario} ({scores}){heatmap}")
+    print(f"{show_name(film.path)}: {answer.headline}, {answer.scenario} ({scores}){heatmap}")
     if film.refusal:
         print(f"  the input gate was overruled. {film.refusal}")
     for reason in answer.referral:
@@ -148,7 +165,7 @@ def _write_text(film: "Prediction", facts: Mapping[str, Any], overlay: Path | No
 def _write_json(film: "Prediction", facts: Mapping[str, Any], overlay: Path | None) -> None:
     answer = film.answer
     record = {
-        "path": film.path,
+        "path": show_name(film.path),
         "probabilities": film.probabilities,
         "headline": answer.headline if answer else None,
         "called": answer.called if answer else None,
@@ -185,7 +202,17 @@ def _make_csv_writer() -> Write:
         codes = " ".join(reason.code for reason in answer.referral) if answer else ""
         called = [answer.headline, answer.scenario] if answer else ["", ""]
         refusal = film.refusal.code if film.refusal else ""
-        rows.writerow([film.path, *scores, *called, film.decision or "", codes, refusal, film.reason])
+        rows.writerow(
+            [
+                guard_cell(show_name(film.path)),
+                *scores,
+                *called,
+                film.decision or "",
+                codes,
+                refusal,
+                guard_cell(film.reason),
+            ]
+        )
         sys.stdout.flush()
 
     return write

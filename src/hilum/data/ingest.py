@@ -8,7 +8,7 @@ reason in `excluded`; nothing stops at the first bad file (report Table 4).
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilum.config.schema import DataSettings, TrainConfig
+from hilum.data.film_folder import LITTER, LeftOut, describe_left_out, is_litter, storable_path, walk_films
 from hilum.data.manifest import SPLITS, make_manifest, usable_films
 from hilum.data.pixel_cache import CachedFilm, PixelCache, default_cache_folder
 from hilum.data.splits import assign_splits, merge_groups
+from hilum.data.table import broken_patient_ids, label_problem, need_columns, raise_bad_rows, read_table
 from hilum.domain.errors import DatasetError, EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, find_finding, parse_finding
+from hilum.files import show_name
 from hilum.imaging.fingerprint import duplicate_clusters, perceptual_hash, thumbnail
 
 log = logging.getLogger(__name__)
 
-FILM_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima", ""}
-)
 METADATA_FILE = "sources.csv"
 _METADATA_COLUMNS = ("source", "patient_id", "age", "sex", "view")
 _SPLIT_ALIASES = {
@@ -59,6 +59,8 @@ class Dataset:
     root: Path
     manifest: pd.DataFrame
     pixels: NDArray[np.uint8]
+    left_out: tuple[LeftOut, ...] = ()
+    """What lies in the folder and was not taken for a film of the set."""
 
     def select(self, split: str) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
         """Return the usable rows of a split and their pixels, uint8 (n, side, side).
@@ -91,6 +93,10 @@ def open_dataset(data: Path, config: TrainConfig) -> Dataset:
         dataset = read_dataset(
             data, cache=cache, settings=config.data, seed=config.reproducibility.seed, progress=advance
         )
+    for line in describe_left_out(dataset.left_out):
+        log.warning("%s", line)
+    for line in _describe_absent(dataset.manifest):
+        log.warning("%s", line)
     reasons = dataset.manifest["excluded"].dropna()
     log.info("%d films read, %d excluded", len(dataset.manifest), len(reasons))
     for reason in reasons:
@@ -110,8 +116,12 @@ def read_dataset(
     DatasetError
         If folder, table and labels contradict each other.
     """
-    root, rows = find_films(data)
+    root, rows, left_out = find_films(data)
+    broken_ids = broken_patient_ids(rows["patient_id"].tolist())
+    if broken_ids is not None:
+        raise DatasetError(f"{data}: {broken_ids}")
     films, reasons = decode_all(root, rows["path"].tolist(), cache, progress)
+    rows["path"] = [storable_path(path) for path in rows["path"]]
     found = [
         (film.sha256, film.facts.width, film.facts.height, film.facts.format) if film else (None,) * 4
         for film in films
@@ -127,11 +137,13 @@ def read_dataset(
         if film is not None:
             pixels[index] = film.pixels
     order = np.argsort(rows["path"].to_numpy().astype(str), kind="stable")
-    return Dataset(root, make_manifest(rows), pixels[order])
+    return Dataset(root, make_manifest(rows), pixels[order], left_out)
 
 
-def find_films(data: Path) -> tuple[Path, pd.DataFrame]:
-    """Return the root and one row per candidate file: path, label, split (None: ours to make), metadata.
+def find_films(data: Path) -> tuple[Path, pd.DataFrame, tuple[LeftOut, ...]]:
+    """Return the root, one row per candidate file, and what was left out.
+
+    Rows have path, label, split (None: ours to make) and metadata.
 
     Raises
     ------
@@ -140,45 +152,56 @@ def find_films(data: Path) -> tuple[Path, pd.DataFrame]:
     """
     if not data.exists():
         raise DatasetError(f"{data}: does not exist. Give a folder of films or a CSV to --data.")
-    if data.is_file():
-        return data.parent, _rows_of_table(data)
+    if not data.is_dir():
+        return data.parent, _rows_of_table(data), ()
     split_folders = {
         entry: _SPLIT_ALIASES[entry.name.lower()]
         for entry in sorted(data.iterdir())
         if entry.is_dir() and entry.name.lower() in _SPLIT_ALIASES
     }
+    left_out: list[LeftOut] = []
     if split_folders:
-        rows = [row for folder, split in split_folders.items() for row in _class_rows(folder, data, split)]
+        rows = [
+            row
+            for folder, split in split_folders.items()
+            for row in _class_rows(folder, data, split, left_out)
+        ]
     elif any(entry.is_dir() and find_finding(entry.name) for entry in data.iterdir()):
-        rows = _class_rows(data, data, None)
+        rows = _class_rows(data, data, None, left_out)
     elif (data / METADATA_FILE).is_file():
-        return data, _rows_of_table(data / METADATA_FILE)
+        return data, _rows_of_table(data / METADATA_FILE), ()
     else:
         raise EmptyDataset(
             f"{data}: no films found. Expected folders train/val/test with {'/'.join(CLASS_NAMES)} inside,"
             f" or those class folders alone, or a CSV with path and label."
         )
-    frame = pd.DataFrame(rows, columns=["path", "label", "split"])
-    return data, _join_metadata(frame, data / METADATA_FILE)
+    frame = pd.DataFrame(rows, columns=["path", "label", "split"], dtype="object")
+    return data, _join_metadata(frame, data / METADATA_FILE), tuple(left_out)
 
 
-def _class_rows(folder: Path, root: Path, split: str | None) -> list[tuple[str, str, str | None]]:
+def _class_rows(
+    folder: Path, root: Path, split: str | None, left_out: list[LeftOut]
+) -> list[tuple[str, str, str | None]]:
     rows: list[tuple[str, str, str | None]] = []
+    unknown: list[tuple[Path, int]] = []
     for class_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        if class_folder.name.startswith("."):
+        place = class_folder.relative_to(root).as_posix()
+        if is_litter(class_folder.name):
+            left_out.append(LeftOut(place, LITTER))
             continue
+        found = walk_films(class_folder)
         finding = find_finding(class_folder.name)
         if finding is None:
-            if split is None:
-                continue  # beside class folders anything may lie: masks, notes
-            parse_finding(class_folder.name)  # raises with the allowed names
-        films = sorted(path for path in class_folder.rglob("*") if _is_candidate(path))
-        if not films:
+            unknown.append((class_folder, len(found.films)))
+            continue
+        left_out += [LeftOut(f"{place}/{one.path}", one.reason) for one in found.left_out]
+        if not found.films:
             raise EmptyDataset(
-                f"{class_folder}: the class folder holds no images (looked for"
-                f" {', '.join(sorted(FILM_SUFFIXES - {''}))}). Add films or remove the folder."
+                f"{show_name(str(class_folder))}: the class folder holds no images. Add films or remove the"
+                " folder."
             )
-        rows += [(path.relative_to(root).as_posix(), str(finding), split) for path in films]
+        rows += [(path.relative_to(root).as_posix(), str(finding), split) for path in found.films]
+    _judge_unknown(unknown, root, split, left_out)
     if not rows:
         raise EmptyDataset(
             f"{folder}: no class folders inside; expected {', '.join(CLASS_NAMES)} or their aliases."
@@ -186,53 +209,77 @@ def _class_rows(folder: Path, root: Path, split: str | None) -> list[tuple[str, 
     return rows
 
 
-def _is_candidate(path: Path) -> bool:
-    return path.suffix.lower() in FILM_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _judge_unknown(
+    unknown: Sequence[tuple[Path, int]], root: Path, split: str | None, left_out: list[LeftOut]
+) -> None:
+    """Refuse folders of films of no known class inside a split; beside class folders anything may lie."""
+    for folder, films in unknown:
+        left_out.append(LeftOut(folder.relative_to(root).as_posix(), f"no class folder, {films} films"))
+    with_films = [(folder, films) for folder, films in unknown if films]
+    if split is not None and with_films:
+        named = ", ".join(f"{show_name(folder.name)!r} ({films} films)" for folder, films in with_films)
+        raise DatasetError(
+            f"{with_films[0][0].parent}: class {named} is unknown; expected one of {', '.join(CLASS_NAMES)}"
+            " or an alias such as NORMAL, TB, TURBERCULOSIS. Rename the folder, or move it out of the split."
+        )
+
+
+def _describe_absent(manifest: pd.DataFrame) -> list[str]:
+    """Return a line for each split without a usable film of some class, or of any."""
+    usable = manifest[manifest["excluded"].isna()]
+    lines = []
+    for split in ("train", "val", "test"):
+        present = set(usable["label"][usable["split"] == split])
+        if not present:
+            lines.append(f"there is no usable film in the split {split}")
+        elif absent := [name for name in CLASS_NAMES if name not in present]:
+            lines.append(f"the split {split} has no usable film of {' or '.join(absent)}")
+    return lines
 
 
 def _rows_of_table(table: Path) -> pd.DataFrame:
-    frame = _read_table(table)
-    missing = [name for name in ("path", "label") if name not in frame.columns]
-    if missing:
-        raise DatasetError(
-            f"{table}: lacks the column {' and '.join(missing)}; needed: path, label;"
-            f" optional: split, {', '.join(_METADATA_COLUMNS)}."
-        )
-    if frame.empty:
-        raise EmptyDataset(f"{table}: has no rows.")
-    if frame["path"].isna().any():
-        raise DatasetError(f"{table}: row {int(frame['path'].isna().argmax()) + 2} has no path.")
-    frame["label"] = [str(parse_finding(str(label))) for label in frame["label"]]
-    if "split" in frame.columns:
-        names = frame["split"].astype("string").str.lower()
-        frame["split"] = names.map(_SPLIT_ALIASES)
-        wrong = names[frame["split"].isna()]
-        if len(wrong):
-            raise DatasetError(
-                f"{table}: split is {wrong.iloc[0]!r} in row {int(wrong.index[0]) + 2};"
-                f" allowed: {', '.join(SPLITS)}. Leave the whole column out to have the films split."
-            )
-    else:
-        frame["split"] = None
-    return frame.reindex(columns=["path", "label", "split", *_METADATA_COLUMNS])
-
-
-def _read_table(table: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(table, dtype={"patient_id": "string", "path": "string"})
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{table}: is not a readable CSV. Give one with the columns path and label."
-        ) from error
+    frame = read_table(table)
+    need_columns(frame, table, ("path", "label"), ("split", *_METADATA_COLUMNS))
+    splits = (
+        frame["split"] if "split" in frame.columns else pd.Series(None, index=frame.index, dtype="object")
+    )
+    has_splits = splits.notna().any()
+    bad: list[tuple[int, str]] = []
+    labels: dict[str, str] = {}
+    for number, path, label, split in zip(frame.index, frame["path"], frame["label"], splits, strict=True):
+        problem = None if path else "has no path"
+        problem = problem or label_problem(label)
+        if problem is None and has_splits and str(split).lower() not in _SPLIT_ALIASES:
+            problem = f"has the split {split!r}; allowed: {', '.join(SPLITS)}"
+        if problem is None:
+            finding = str(parse_finding(str(label)))
+            if labels.setdefault(str(path), finding) != finding:
+                problem = f"names a film again that is {labels[str(path)]} above and {finding} here"
+        if problem is not None:
+            bad.append((int(number), problem))
+    raise_bad_rows(table, bad, len(frame), "Mend these rows, or remove them.")
+    frame["label"] = [str(parse_finding(label)) for label in frame["label"]]
+    frame["split"] = [_SPLIT_ALIASES[split.lower()] if has_splits else None for split in splits.astype(str)]
+    again = frame["path"].duplicated()
+    if again.any():
+        log.warning("%s: %d row(s) name a film again and are counted once", table, int(again.sum()))
+    return (
+        frame[~again].reset_index(drop=True).reindex(columns=["path", "label", "split", *_METADATA_COLUMNS])
+    )
 
 
 def _join_metadata(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
     if not table.is_file():
         return frame.reindex(columns=[*frame.columns, *_METADATA_COLUMNS])
-    facts = _read_table(table)
-    if "path" not in facts.columns:
-        raise DatasetError(f"{table}: lacks the column path.")
+    facts = read_table(table)
+    need_columns(facts, table, ("path",), ("label", *_METADATA_COLUMNS))
     facts = facts.drop_duplicates("path").set_index("path")
+    if not facts.index.isin(frame["path"]).any():
+        raise DatasetError(
+            f"{table}: names none of the {len(frame)} films beside it (its first path is"
+            f" {show_name(str(facts.index[0]))!r}, a film is {show_name(frame['path'].iloc[0])!r}). Paths"
+            " must be relative to the table."
+        )
     joined = facts.reindex(frame["path"])
     if "label" in facts.columns:
         told = joined["label"].to_numpy()
@@ -254,7 +301,7 @@ def decode_all(
 
     def read(path: str) -> tuple[CachedFilm | None, str | None]:
         try:
-            return cache.read_film(root / path, name=path), None
+            return cache.read_film(root / path, name=show_name(path)), None
         except InputError as error:
             return None, f"{error.code}: {error}"
 

@@ -4,15 +4,12 @@ A table of the site (`film,request_id`, and optionally source, patient_id, age, 
 request was about; the service keeps no films. The labels come from the journal. Knows nothing of databases.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from hilum.data.table import need_columns, read_table
 from hilum.domain.errors import DatasetError, EmptyDataset, HilumError
-from hilum.imaging.file_bytes import read_file
 
 _KEY = ("film", "request_id")
 _CARRIED = ("source", "patient_id", "age", "sex", "view")
@@ -32,8 +29,8 @@ def is_reviewed_table(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() != ".csv":
         return False
     try:
-        columns = pd.read_csv(_open(path), nrows=0).columns
-    except (HilumError, ValueError):
+        columns = read_table(path).columns
+    except HilumError:
         return False
     return set(_KEY) <= set(columns)
 
@@ -55,10 +52,8 @@ def write_reviewed(table: Path, labels: Mapping[str, str], out: Path) -> Reviewe
     EmptyDataset
         If none of its requests has a label.
     """
-    try:
-        rows = pd.read_csv(_open(table), dtype="string")
-    except ValueError as error:
-        raise DatasetError(f"{table}: is not a readable CSV. Give one with film and request_id.") from error
+    rows = read_table(table)
+    need_columns(rows, table, _KEY, _CARRIED)
     repeated = rows["film"][rows["film"].duplicated()]
     if len(repeated):
         raise DatasetError(f"{table}: {len(repeated)} film(s) are named twice; name each film once.")
@@ -78,7 +73,3 @@ def write_reviewed(table: Path, labels: Mapping[str, str], out: Path) -> Reviewe
     films.to_csv(temporary, index=False)
     temporary.replace(out)
     return Reviewed(out, int(has_label.sum()), int((~has_label).sum()))
-
-
-def _open(table: Path) -> io.BytesIO:
-    return io.BytesIO(read_file(table, name=str(table), refusal=DatasetError))

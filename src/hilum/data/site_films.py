@@ -4,6 +4,7 @@ Unlike a training set it has no splits, and films without a label are welcome: t
 statistics need no labels.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.ingest import FILM_SUFFIXES, Progress, decode_all
+from hilum.data.film_folder import describe_left_out, storable_path, walk_films
+from hilum.data.ingest import Progress, decode_all
 from hilum.data.pixel_cache import PixelCache
-from hilum.domain.errors import DatasetError, EmptyDataset
+from hilum.data.table import label_problem, need_columns, raise_bad_rows, read_table
+from hilum.domain.errors import EmptyDataset
 from hilum.domain.findings import parse_finding
+
+log = logging.getLogger(__name__)
 
 _OPTIONAL = ("patient_id", "age", "sex", "view")
 
@@ -49,12 +54,17 @@ def read_site_films(site: Path, *, cache: PixelCache, progress: Progress | None 
         If there is no usable film.
     """
     if site.is_dir():
-        root, found = site, sorted(path for path in site.rglob("*") if _is_film(path))
-        rows = pd.DataFrame({"path": [path.relative_to(site).as_posix() for path in found]})
+        found = walk_films(site)
+        for line in describe_left_out(found.left_out):
+            log.warning("%s", line)
+        root = site
+        names = [path.relative_to(site).as_posix() for path in found.films]
+        rows = pd.DataFrame({"path": pd.Series(names, dtype="object")})
     else:
         root, rows = site.parent, _read_table(site)
     rows = rows.reindex(columns=["path", "label", *_OPTIONAL]).astype({"label": "object"})
     films, reasons = decode_all(root, rows["path"].tolist(), cache, progress)
+    rows["path"] = [storable_path(path) for path in rows["path"]]
     used = [index for index, film in enumerate(films) if film is not None]
     excluded = tuple(reason for reason in reasons if reason is not None)
     if not used:
@@ -66,20 +76,18 @@ def read_site_films(site: Path, *, cache: PixelCache, progress: Progress | None 
     return SiteFilms(rows.iloc[used].reset_index(drop=True), pixels, excluded)
 
 
-def _is_film(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in FILM_SUFFIXES
-
-
 def _read_table(table: Path) -> pd.DataFrame:
-    try:
-        rows = pd.read_csv(table, dtype="string")
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{table}: is not a readable CSV. Give one with the column path.") from error
-    if "path" not in rows.columns or rows["path"].isna().any():
-        raise DatasetError(f"{table}: every row needs a path; label and patient_id are optional columns.")
-    repeated = int(rows["path"].duplicated().sum())
-    if repeated:
-        raise DatasetError(f"{table}: {repeated} row(s) name a film again; name each film once.")
+    rows = read_table(table)
+    need_columns(rows, table, ("path",), ("label", *_OPTIONAL))
+    labels = rows["label"] if "label" in rows.columns else [None] * len(rows)
+    bad = [
+        (int(number), problem)
+        for number, path, label in zip(rows.index, rows["path"], labels, strict=True)
+        if (problem := "has no path" if path is None else label_problem(label) if label else None)
+    ]
+    again = rows["path"].duplicated() & rows["path"].notna()
+    bad += [(int(number), "names a film again") for number in rows.index[again]]
+    raise_bad_rows(table, sorted(bad), len(rows), "Mend these rows, or remove them.")
     if "label" in rows.columns:
-        rows["label"] = [None if pd.isna(name) else str(parse_finding(name)) for name in rows["label"]]
-    return rows
+        rows["label"] = [None if name is None else str(parse_finding(name)) for name in rows["label"]]
+    return rows.reset_index(drop=True)

@@ -12,7 +12,7 @@ from hilum.imaging.radiograph import ImageFacts
 def check_film(facts: ImageFacts, *, name: str, field: ExposedField | None = None) -> None:
     """Refuse an image that is too small or too long to be a chest film.
 
-    Judged in pixels of the original file, never of a scaled decode, and without the border around the field.
+    Judged in pixels of the original file, never of a scaled decode. A border does not make a film too long.
 
     Parameters
     ----------
@@ -26,19 +26,19 @@ def check_film(facts: ImageFacts, *, name: str, field: ExposedField | None = Non
     Raises
     ------
     UnsuitableImage
-        If the shorter side is below `MIN_SIDE_PX`, or long side / short side above `MAX_ASPECT_RATIO`.
+        If the shorter side is below `MIN_SIDE_PX`, or long side / short side of image and field above
+        `MAX_ASPECT_RATIO`.
     """
-    width, height, what = facts.width, facts.height, "image"
-    if field is not None and not field.is_whole:
-        width, height, what = round(field.width * width), round(field.height * height), "exposed field"
-    short, long = sorted((width, height))
+    short, long = sorted((facts.width, facts.height))
     if short < MIN_SIDE_PX:
         raise UnsuitableImage(
-            f"{name}: the {what} is {width}x{height} px; a film needs at least {MIN_SIDE_PX} px on"
+            f"{name}: the image is {facts.width}x{facts.height} px; a film needs at least {MIN_SIDE_PX} px on"
             " its shorter side. Export it at full resolution, or exclude it."
         )
-    if long > MAX_ASPECT_RATIO * short:
+    field = field or ExposedField()
+    within = sorted((field.width * facts.width, field.height * facts.height))
+    if long > MAX_ASPECT_RATIO * short and within[1] > MAX_ASPECT_RATIO * within[0]:
         raise UnsuitableImage(
-            f"{name}: the {what} is {width}x{height} px, aspect {long / short:.2f}:1; at most"
+            f"{name}: the image is {facts.width}x{facts.height} px, aspect {long / short:.2f}:1; at most"
             f" {MAX_ASPECT_RATIO:g}:1 is allowed. Crop it to the chest, or exclude it."
         )

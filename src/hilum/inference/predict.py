@@ -3,6 +3,7 @@
 Knows nothing about torch or HTTP: the network is handed in as something that scores pixels.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +16,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.ingest import FILM_SUFFIXES
+from hilum.data.film_folder import describe_left_out, walk_films
 from hilum.data.pixel_cache import CachedFilm, decode_film
 from hilum.domain.errors import EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, Finding
+from hilum.files import show_name
 from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.file_bytes import read_file
 from hilum.inference.age_range import AgeRange
 from hilum.inference.answer import Answer, AnswerRules
 from hilum.inference.gate import InputGate, Refusal, judge_header
+
+log = logging.getLogger(__name__)
 
 CHUNK_FILMS = 16
 """Films decoded and scored together: large enough to use the cores, small enough to stream."""
@@ -137,7 +141,7 @@ def predict_films(
 
 
 def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files named, and the films inside the folders named, sorted.
+    """Yield the files named, and the films inside the folders named, sorted; say what is left out there.
 
     A folder without films is yielded itself: it gets its reason like a film that cannot be used.
     """
@@ -145,19 +149,21 @@ def find_films(arguments: Iterable[Path]) -> Iterator[Path]:
         if not argument.is_dir():
             yield argument
             continue
-        films = sorted(
-            path
-            for path in argument.rglob("*")
-            if path.suffix.lower() in FILM_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-        yield from films or [argument]
+        found = walk_films(argument)
+        for line in describe_left_out(found.left_out):
+            log.warning("%s: %s", show_name(str(argument)), line)
+        yield from found.films or [argument]
 
 
 def _read(path: Path, side_px: int) -> CachedFilm | InputError:
     try:
         if path.is_dir():
-            raise EmptyDataset(f"{path}: the folder holds no images. Name files or a folder with films.")
-        return decode_film(read_file(path, name=str(path)), name=str(path), side_px=side_px)
+            raise EmptyDataset(
+                f"{show_name(str(path))}: the folder holds no images. Name files or a folder with films."
+            )
+        return decode_film(
+            read_file(path, name=show_name(str(path))), name=show_name(str(path)), side_px=side_px
+        )
     except InputError as error:
         return error
 
