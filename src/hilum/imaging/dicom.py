@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 
-from hilum.domain.errors import DamagedImage, NoPixels, UnreadableImage, UnsupportedCoding
+from hilum.domain.errors import DamagedImage, NoPixels, UnreadableImage
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message
 from hilum.imaging.dicom_file import part_10, transfer_syntax
 from hilum.imaging.dicom_frame import (
@@ -105,7 +105,7 @@ def read_dicom(data: bytes, *, name: str) -> Radiograph:
 def _without_pixels(dataset: Dataset, rest: bytes, file_end: int, *, name: str) -> UnreadableImage:
     """Say why there are no pixels: never any, of another kind, or the file ends before them."""
     if rest[:4] in FLOAT_PIXELS:
-        return UnsupportedCoding(
+        return UnreadableImage(
             f"{name}: the DICOM pixels are floating-point numbers; whole numbers (7FE0,0010) PixelData are"
             " needed. Export the film itself, not a derived map."
         )
