@@ -134,7 +134,7 @@ def test_codings_that_are_not_decoded_have_a_name(marker: int, bits: int, words:
 
 @pytest.mark.parametrize(
     ("marker", "bits", "words"),
-    [(0xC1, 12, "12-bit JPEG"), (0xC3, 12, "12-bit lossless JPEG"), (0xF7, 8, "JPEG-LS")],
+    [(0xC1, 12, "12-bit JPEG"), (0xCB, 12, "12-bit lossless JPEG"), (0xF7, 8, "JPEG-LS")],
 )
 def test_a_whole_file_in_another_coding_is_refused_for_that(marker: int, bits: int, words: str) -> None:
     data = bytearray(jpeg_frame(NOISE))
@@ -143,8 +143,8 @@ def test_a_whole_file_in_another_coding_is_refused_for_that(marker: int, bits: i
     with pytest.raises(UnsupportedCoding) as refused:
         read_radiograph(bytes(data), name="film.jpg")
     assert str(refused.value) == (
-        f"film.jpg: this is {words}; of JPEG files, pictures of 8 bits with loss (baseline, progressive) are"
-        " decoded. Export the film as PNG, TIFF or DICOM."
+        f"film.jpg: this is {words}; of JPEG files, 8-bit baseline and progressive pictures and lossless grey"
+        " ones are decoded. Export the film as PNG, TIFF or DICOM."
     )
 
 

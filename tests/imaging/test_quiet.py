@@ -1,10 +1,11 @@
 import logging
+import os
 import threading
 import warnings
 
 import pytest
 
-from hilum.imaging.quiet import decoder_warnings_ignored
+from hilum.imaging.quiet import decoder_warnings_ignored, printed_warnings_dropped
 
 
 def test_warnings_are_ignored_inside_and_errors_again_outside() -> None:
@@ -42,3 +43,16 @@ def test_the_log_of_pydicom_is_silent_inside_and_back_outside(caplog: pytest.Log
     assert caplog.messages == []
     log.warning("back")
     assert caplog.messages == ["back"]
+
+
+def test_what_a_decoder_prints_is_dropped_and_the_rest_comes_later(capfd: pytest.CaptureFixture[str]) -> None:
+    with printed_warnings_dropped():
+        os.write(2, b"Corrupt JPEG data: premature end of data segment\n")
+        os.write(2, b"hilum: 3 of 9 films\n")
+        os.write(2, b"no end of line")
+        assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == "hilum: 3 of 9 films\nno end of line"
+    with pytest.raises(ValueError, match="decoder"), printed_warnings_dropped():
+        raise ValueError("of a decoder")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"

@@ -6,6 +6,7 @@ exception. Knows nothing about the network (`pacs` does).
 """
 
 import io
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from hilum.imaging.dicom_frame import (
     DCT_MARKERS,
     JPEG_2000,
     JPEG_DCT,
+    JPEG_LOSSLESS,
     JPEG_LS,
     NATIVE,
     PixelElement,
@@ -46,7 +48,7 @@ from hilum.imaging.dicom_header import (
 from hilum.imaging.dicom_lut import palette_grey
 from hilum.imaging.header_claims import read_claims
 from hilum.imaging.jpeg_lossless import SOF3, check_lossless, holds_all_pixels
-from hilum.imaging.quiet import decoder_warnings_ignored
+from hilum.imaging.quiet import decoder_warnings_ignored, printed_warnings_dropped
 from hilum.imaging.radiograph import ImageFacts, Radiograph
 from hilum.imaging.windowing import WHITE, to_bytes
 
@@ -193,4 +195,5 @@ def _decoded(dataset: Dataset, syntax: uid.UID, *, raw: bool = False) -> NDArray
     options: dict[str, Any] = {"raw": raw, "correct_unused_bits": False}
     if syntax in PLUGINS:
         options["decoding_plugin"] = PLUGINS[syntax]
-    return get_decoder(syntax).as_array(dataset, **options)[0]
+    with printed_warnings_dropped() if syntax in JPEG_LOSSLESS else nullcontext():  # GDCM prints
+        return get_decoder(syntax).as_array(dataset, **options)[0]

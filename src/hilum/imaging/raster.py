@@ -23,7 +23,8 @@ from hilum.domain.errors import (
 )
 from hilum.imaging.damage import DECODER_ERRORS, damaged_message, too_large_message
 from hilum.imaging.deep_samples import COLOURS, deep_grey, png_samples
-from hilum.imaging.headers import frame_header
+from hilum.imaging.headers import FrameHeader, frame_header
+from hilum.imaging.jpeg_lossless import SOF3
 from hilum.imaging.jpeg_stream import (
     BITS_OF_BYTE,
     PROGRESSIVE_MARKERS,
@@ -31,6 +32,7 @@ from hilum.imaging.jpeg_stream import (
     undecoded_coding,
     without_extraneous_bytes,
 )
+from hilum.imaging.lossless_jpeg_file import is_grey, lossless_samples
 from hilum.imaging.picture_modes import (
     DEEP_MODES,
     PHOTOMETRIC_OF_MODE,
@@ -156,11 +158,13 @@ def _read_jpeg(data: bytes, min_side_px: int, *, name: str) -> Radiograph:
     is_progressive = header is not None and header.marker in PROGRESSIVE_MARKERS
     if is_progressive and not is_sent_in_full(data):
         raise DamagedImage(damaged_message(name, "JPEG"))
+    if header is not None and header.marker == SOF3 and is_grey(data):
+        return _read_lossless_jpeg(data, header)
     coding = None if header is None else undecoded_coding(header)
     if coding is not None:
         raise UnsupportedCoding(
-            f"{name}: this is {coding}; of JPEG files, pictures of 8 bits with loss (baseline, progressive)"
-            " are decoded. Export the film as PNG, TIFF or DICOM."
+            f"{name}: this is {coding}; of JPEG files, 8-bit baseline and progressive pictures and lossless"
+            " grey ones are decoded. Export the film as PNG, TIFF or DICOM."
         )
     try:
         return _decode_jpeg(data, min_side_px, name=name)
@@ -169,6 +173,13 @@ def _read_jpeg(data: bytes, min_side_px: int, *, name: str) -> Radiograph:
         if cleaned == data:
             raise
     return _decode_jpeg(cleaned, min_side_px, name=name, file_bytes=len(data))
+
+
+def _read_lossless_jpeg(data: bytes, header: FrameHeader) -> Radiograph:
+    samples = lossless_samples(data, header)
+    grey = fit_to_bytes(samples) if header.bits > BITS_OF_BYTE else samples.astype(np.uint8)
+    facts = ImageFacts("JPEG", header.width, header.height, header.bits, "MONOCHROME2", len(data))
+    return Radiograph(pixels=np.ascontiguousarray(grey), facts=facts)
 
 
 def _decode_jpeg(data: bytes, min_side_px: int, *, name: str, file_bytes: int | None = None) -> Radiograph:
