@@ -92,3 +92,15 @@ def test_figures_that_did_not_move_are_not_repeated(root: Path):
     for version in ("1.0.0", "1.0.1"):
         store.record_release(make_bundle(root, version), by="grace", reason="x")
     assert "Moved on test since `net_v1.0.0_20260504`: nothing." in (root / CHANGELOG_FILE).read_text()
+
+
+def test_figures_on_other_films_are_not_compared(root: Path):
+    store = ModelStore(root)
+    store.record_release(make_bundle(root, "1.0.0"), by="grace", reason="the first")
+    other = make_evaluation("bb")
+    other["provenance"]["data_sha256"] = "other films"
+    second = make_bundle(root, "1.1.0", day="20260601", weights_sha256="bb", evaluation=other)
+    store.record_release(second, by="grace", reason="on other films")
+    text = (root / CHANGELOG_FILE).read_text()
+    assert "Moved on" not in text
+    assert text.count("Measured on test: macro AUROC") == 2

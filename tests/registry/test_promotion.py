@@ -268,6 +268,7 @@ def test_all_gates_are_asked_in_one_order():
     assert list(GATES) == [
         "classes",
         "evaluation",
+        "stated-use",
         "runtime",
         "safeguards",
         "discrimination",
@@ -320,3 +321,51 @@ def test_on_the_old_films_measured_again_it_refuses_as_ever():
 def test_a_loss_on_films_measured_again_refuses(split: str):
     candidate, current = make_pair(split, lose_pneumonia)
     assert list(refusals_of(candidate, current)) == ["against-current"]
+
+
+def with_external(change: Callable[[dict[str, Any]], object], **facts: Any) -> MeasuredModel:
+    model = make_model()
+    external = make_evaluation("aa")
+    external["provenance"]["split"] = "external"
+    change(external)
+    evaluations = {**model.evaluations, "external": external}
+    return MeasuredModel(model.name, {**model.facts, **facts}, evaluations, FILES)
+
+
+def few_found(evaluation: dict[str, Any]) -> None:
+    scenario(evaluation, "Tuberculosis").update(sensitivity=measure(0.055, 0.026, 0.085, films=201))
+
+
+def test_a_failure_at_another_site_refuses():
+    told = refusals_of(with_external(few_found))
+    assert told == {
+        "sensitivity": [
+            "screening sensitivity for Tuberculosis on 'external' is 0.055 (0.026 to 0.085); its lower bound"
+            " must reach 0.75."
+        ]
+    }
+    for spoil in (
+        lambda e: e["discrimination"]["macro"].update(auroc=measure(0.77, 0.72, 0.81)),
+        lambda e: e["calibration"]["after"].update(ece=measure(0.4, 0.35, 0.45)),
+        lambda e: e["subgroups"][1]["discrimination"].update(sick_vs_normal=measure(0.8, 0.75, 0.83)),
+    ):
+        assert len(refusals_of(with_external(spoil))) == 1
+
+
+def test_a_class_that_another_site_has_no_films_of_is_not_judged_there():
+    none = {"sensitivity": {"value": None, "reason": "none"}}
+    model = with_external(lambda e: scenario(e, "Pneumonia").update(none))
+    refusals, not_judged = judge_promotion(model, None)
+    assert refusals == ()
+    assert "screening sensitivity for Pneumonia on 'external' is not known with an interval." in not_judged[0]
+
+
+def test_a_site_that_the_stated_use_excludes_is_not_judged_and_that_is_told():
+    excluded = {"external": "fails in Yakutia", "test": "the first cannot be excluded"}
+    model = with_external(few_found, excluded_from_use=excluded)
+    refusals, not_judged = judge_promotion(model, None)
+    assert refusals == ()
+    assert "'external' is excluded from the model's stated use: fails in Yakutia" in not_judged
+    bad = with_external(lambda _: None, excluded_from_use=excluded)
+    few_found(dict(bad.evaluations)["test"])  # type: ignore[arg-type]
+    assert "sensitivity" in refusals_of(bad)

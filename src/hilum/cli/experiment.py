@@ -134,6 +134,12 @@ def register(
         Path | None, typer.Option(help="Data set whose validation films make and judge an 8-bit graph.")
     ] = None,
     version: Annotated[str, typer.Option(help="major.minor.patch")] = "0.1.0",
+    not_for: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LABEL=REASON: films of an evaluation that the model is not meant for, repeatable."
+        ),
+    ] = None,
     sign: Annotated[Path | None, typer.Option(help="Private key made by hilum keygen.")] = None,
     out: Annotated[Path, typer.Option(help="Registry, a folder of bundles.")] = Path("models/registry"),
 ) -> None:
@@ -152,11 +158,21 @@ def register(
         safeguards=safeguards,
         int8_data=int8,
         private_key=sign,
+        excluded_from_use=_split_reasons(not_for or []),
     )
     ModelStore(out).record_release(bundle.name, by=getpass.getuser(), reason="registered")
     if not bundle.facts.get("input_gate"):
         print("hilum: without --safeguards the bundle carries no input gate", file=sys.stderr)
     print(bundle.folder)
+
+
+def _split_reasons(stated: list[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in stated]
+    if any(not reason.strip() for _, _, reason in pairs):
+        raise typer.BadParameter(
+            "--not-for needs LABEL=REASON; say why the model is not meant for those films."
+        )
+    return {label: reason for label, _, reason in pairs}
 
 
 def _measure_left_out(rows: "pd.DataFrame", embeddings: "NDArray[np.float32] | None") -> dict[str, object]:

@@ -21,6 +21,7 @@ def write_card(facts: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str
         "",
         _NOTICE,
         "",
+        *_excluded(facts),
         f"- Classes: {', '.join(CLASS_NAMES)}",
         f"- Network: {model['architecture']}, {facts['settings']['preprocessing']['image_size']} px,"
         f" started from {provenance['weights']['kind']} weights ({provenance['weights']['origin']})",
@@ -34,6 +35,12 @@ def write_card(facts: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str
     for label, report in reports.items():
         lines += _measured(label, report)
     return "\n".join(lines) + "\n"
+
+
+def _excluded(facts: dict[str, Any]) -> list[str]:
+    excluded = facts.get("excluded_from_use") or {}
+    lines = [f"- **Not for use on films like {label!r}**: {reason}" for label, reason in excluded.items()]
+    return [*lines, ""] if lines else []
 
 
 def _safeguards(facts: dict[str, Any]) -> list[str]:

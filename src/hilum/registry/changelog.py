@@ -86,12 +86,13 @@ def _describe_data(details: Mapping[str, Any]) -> str:
 
 
 def _describe_figures(event: Event, before: Event | None) -> list[str]:
-    """Return one line for each evaluation: what moved since the release before."""
+    """Return one line for each evaluation: what moved since the release before, on the same films."""
     lines = []
+    films, films_before = event.details.get("films", {}), (before.details if before else {}).get("films", {})
     earlier = before.details.get("figures", {}) if before else {}
     for label, figures in event.details.get("figures", {}).items():
         old = earlier.get(label)
-        if old is None:
+        if old is None or films.get(label) != films_before.get(label) or None in films.get(label, ()):
             told = ", ".join(f"{name} {_format(figure)}" for name, figure in figures.items())
             lines.append(f"Measured on {_escape(label)}: {told or 'no figures'}.")
             continue

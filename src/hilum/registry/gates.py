@@ -1,10 +1,10 @@
-"""Gates on figures: what a model's own evaluations must show before it may become production.
+"""Gates on figures: what every evaluation of a model must show before it may become production.
 
 A figure that an evaluation does not have refuses where a limit asks for it. Where the current version was not
 measured on the same films there is nothing to compare, which is said and does not refuse.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from hilum.registry.measured import (
     DISEASES,
     Figure,
     MeasuredModel,
+    films_of,
     find_count,
     find_figure,
     list_rows,
@@ -39,50 +40,60 @@ class Verdict:
 
 
 def judge_discrimination(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
-    """Refuse a macro AUROC whose interval reaches below the least that is accepted."""
+    """Refuse a macro AUROC whose interval reaches below the least that is accepted, on any films."""
     del current
-    figure = find_figure(candidate.first, "discrimination", "macro", "auroc")
-    return _refuse_below("macro AUROC", figure, PROMOTION_MIN_MACRO_AUROC)
+    verdicts = []
+    for place, evaluation, is_first in _judged(candidate):
+        figure = find_figure(evaluation, "discrimination", "macro", "auroc")
+        verdicts.append(_refuse_below(f"macro AUROC{place}", figure, PROMOTION_MIN_MACRO_AUROC, is_first))
+    return _all(verdicts)
 
 
 def judge_sensitivity(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
-    """Refuse a sensitivity for a disease, at the screening cut-off, whose interval reaches too low."""
+    """Refuse a sensitivity for a disease, at the screening threshold, whose interval reaches too low."""
     del current
-    refusals: list[str] = []
-    for disease in DISEASES:
-        row = find_scenario(candidate.first, SCREENING, disease)
-        figure = find_figure(row, "sensitivity")
-        films = find_count(row, "sensitivity", "films") or 0
-        if figure is not None and films < MIN_FILMS_FOR_CLAIM:
-            refusals.append(
-                f"screening sensitivity for {disease} was measured on {films} films; at least"
-                f" {MIN_FILMS_FOR_CLAIM} are needed."
-            )
-            continue
-        told = f"screening sensitivity for {disease}"
-        refusals += _refuse_below(told, figure, PROMOTION_MIN_SENSITIVITY).refusals
-    return Verdict(tuple(refusals))
+    verdicts = []
+    for place, evaluation, is_first in _judged(candidate):
+        for disease in DISEASES:
+            row = find_scenario(evaluation, SCREENING, disease)
+            figure = find_figure(row, "sensitivity")
+            films = find_count(row, "sensitivity", "films") or 0
+            told = f"screening sensitivity for {disease}{place}"
+            if figure is not None and films < MIN_FILMS_FOR_CLAIM:
+                few = f"{told} was measured on {films} films; at least {MIN_FILMS_FOR_CLAIM} are needed."
+                verdicts.append(Verdict((few,)) if is_first else Verdict((), (few,)))
+            else:
+                verdicts.append(_refuse_below(told, figure, PROMOTION_MIN_SENSITIVITY, is_first))
+    return _all(verdicts)
 
 
 def judge_calibration(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
-    """Refuse an expected calibration error whose interval reaches above what is accepted."""
+    """Refuse an expected calibration error whose interval reaches above what is accepted, on any films."""
     del current
-    figure = find_figure(candidate.first, "calibration", "after", "ece")
-    if figure is None or figure.high is None:
-        return Verdict(("the calibration error is not known with an interval. Evaluate with this hilum.",))
-    if figure.high > MAX_ECE:
-        return Verdict(
-            (f"calibration error {figure}; its upper bound may be {MAX_ECE:g} at most. Recalibrate.",)
-        )
-    return Verdict()
+    refusals = []
+    for place, evaluation, _ in _judged(candidate):
+        figure = find_figure(evaluation, "calibration", "after", "ece")
+        if figure is None or figure.high is None:
+            refusals.append(
+                f"the calibration error{place} is not known with an interval. Evaluate with this hilum."
+            )
+        elif figure.high > MAX_ECE:
+            refusals.append(
+                f"calibration error{place} {figure}; its upper bound may be {MAX_ECE:g} at most. Recalibrate."
+            )
+    return Verdict(tuple(refusals))
 
 
 def judge_subgroups(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
-    """Refuse a group of films that is, beyond doubt, told apart much less well than the best group."""
+    """Refuse a group of films that is, beyond doubt, distinguished much less well than the best group."""
     del current
-    groups = list_rows(candidate.first, "subgroups")
+    return _all([_judge_groups(place, evaluation) for place, evaluation, _ in _judged(candidate)])
+
+
+def _judge_groups(place: str, evaluation: Evaluation) -> Verdict:
+    groups = list_rows(evaluation, "subgroups")
     refusals: list[str] = []
-    not_judged = [] if groups else ["no groups of films are known, so that no gap between them is."]
+    not_judged = [] if groups else [f"no groups of films are known{place}, so that no gap between them is."]
     for column in sorted({str(look_up(group, "column")) for group in groups}):
         known: dict[str, Figure] = {}
         for group in groups:
@@ -95,6 +106,43 @@ def judge_subgroups(candidate: MeasuredModel, current: MeasuredModel | None) -> 
                 known[str(value)] = figure
         refusals += _find_gaps(column, known)
     return Verdict(tuple(refusals), tuple(not_judged))
+
+
+def judge_stated_use(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
+    """Say which evaluations are not judged because the stated use of the model excludes their films."""
+    del current
+    told = tuple(
+        f"{label!r} is excluded from the model's stated use: {reason}"
+        for label, reason in stated_exclusions(candidate).items()
+        if label in candidate.evaluations
+    )
+    return Verdict((), told)
+
+
+def stated_exclusions(candidate: MeasuredModel) -> Mapping[str, str]:
+    """Return the evaluations that the bundle's stated use excludes, each with its reason."""
+    excluded = candidate.facts.get("excluded_from_use")
+    return excluded if isinstance(excluded, Mapping) else {}
+
+
+def _judged(candidate: MeasuredModel) -> Iterator[tuple[str, Evaluation, bool]]:
+    """Yield what to say of the place ("" for the first), the evaluation, and whether it is the first.
+
+    A model without any evaluation is judged by nothing, which refuses. The first cannot be excluded: it gave
+    the temperature and the operating points.
+    """
+    if candidate.first is None:
+        yield "", {}, True
+    for number, (label, evaluation) in enumerate(candidate.evaluations.items()):
+        if number == 0 or label not in stated_exclusions(candidate):
+            yield f" on {label!r}" if number else "", evaluation, number == 0
+
+
+def _all(verdicts: Sequence[Verdict]) -> Verdict:
+    return Verdict(
+        tuple(sentence for verdict in verdicts for sentence in verdict.refusals),
+        tuple(sentence for verdict in verdicts for sentence in verdict.not_judged),
+    )
 
 
 def judge_against_current(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
@@ -128,9 +176,9 @@ def match_evaluations(
     candidate: MeasuredModel, current: MeasuredModel
 ) -> Iterator[tuple[str, str, Evaluation, Evaluation]]:
     """Yield (our label, their label, ours, theirs) where both were measured on the same films."""
-    by_films = {_films_of(evaluation): label for label, evaluation in current.evaluations.items()}
+    by_films = {films_of(evaluation): label for label, evaluation in current.evaluations.items()}
     for label, ours in candidate.evaluations.items():
-        films = _films_of(ours)
+        films = films_of(ours)
         if None not in films and films in by_films:
             theirs = by_films[films]
             yield label, theirs, ours, current.evaluations[theirs]
@@ -152,9 +200,10 @@ _COMPARED: dict[str, tuple[str, ...]] = {
 }
 
 
-def _refuse_below(what: str, figure: Figure | None, least: float) -> Verdict:
+def _refuse_below(what: str, figure: Figure | None, least: float, is_first: bool) -> Verdict:
     if figure is None or figure.low is None:
-        return Verdict((f"{what} is not known with an interval. Evaluate on films that define it.",))
+        unknown = f"{what} is not known with an interval. Evaluate on films that define it."
+        return Verdict((unknown,)) if is_first else Verdict((), (unknown,))
     if figure.low < least:
         return Verdict((f"{what} is {figure}; its lower bound must reach {least:g}.",))
     return Verdict()
@@ -184,13 +233,3 @@ def _find_gaps(column: str, known: Mapping[str, Figure]) -> list[str]:
         for name, gap in gaps.items()
         if gap > PROMOTION_MAX_SUBGROUP_GAP
     ]
-
-
-def _films_of(evaluation: Evaluation) -> tuple[str | int | None, ...]:
-    """Return what tells the films of an evaluation: data, split, number; None for what is not known."""
-    told = (
-        look_up(evaluation, "provenance", "data_sha256"),
-        look_up(evaluation, "provenance", "split"),
-        look_up(evaluation, "method", "films"),
-    )
-    return tuple(one if isinstance(one, str | int) else None for one in told)

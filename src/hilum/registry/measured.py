@@ -75,6 +75,7 @@ class MeasuredModel:
             "train_films": provenance.get("train_films"),
             "weights_sha256": self.facts.get("weights_sha256"),
             "figures": figures,
+            "films": {label: list(films_of(one)) for label, one in self.evaluations.items()},
         }
 
 
@@ -123,6 +124,16 @@ def _read_evaluation(bundle: Bundle, files: frozenset[str], file: str) -> Mappin
         return {**json.loads((bundle.folder / file).read_text(encoding="utf-8"))}
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{bundle.name}: the evaluation {file!r} cannot be read.") from error
+
+
+def films_of(evaluation: Mapping[str, Any]) -> tuple[str | int | None, ...]:
+    """Return what tells the films of an evaluation: data, split, number; None for what is not known."""
+    told = (
+        look_up(evaluation, "provenance", "data_sha256"),
+        look_up(evaluation, "provenance", "split"),
+        look_up(evaluation, "method", "films"),
+    )
+    return tuple(one if isinstance(one, str | int) else None for one in told)
 
 
 def look_up(content: object, *place: str) -> Any:

@@ -129,6 +129,7 @@ def judge_safeguards(candidate: MeasuredModel, current: MeasuredModel | None) ->
 GATES: dict[str, Gate] = {
     "classes": judge_classes,
     "evaluation": judge_evaluation,
+    "stated-use": gates.judge_stated_use,
     "runtime": judge_runtime,
     "safeguards": judge_safeguards,
     "discrimination": gates.judge_discrimination,

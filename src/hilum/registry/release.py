@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def write_bundle(
     int8_data: Path | None = None,
     private_key: Path | None = None,
     against: Sequence[Path] = (),
+    excluded_from_use: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Make a bundle of a checkpoint and the evaluations it was measured by.
 
@@ -85,11 +86,15 @@ def write_bundle(
     against
         Evaluations of the version that this one is to replace, on the same films: promotion compares them.
 
+    excluded_from_use
+        Labels of evaluations whose films the model is not meant for, each with the reason: their figures do
+        not stand in the way of promotion, and the card says so first.
+
     Raises
     ------
     CheckpointError
-        If an evaluation is of another model, the version breaks the rules of `hilum.registry.versions`, or
-        the bundle exists.
+        If an evaluation is of another model, one that is excluded is not among those after the first, the
+        version breaks the rules of `hilum.registry.versions`, or the bundle exists.
     """
     if not _VERSION.fullmatch(version):
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
@@ -102,6 +107,13 @@ def write_bundle(
     if final.exists():
         raise CheckpointError(f"{final}: exists; a release is never overwritten. Raise the version.")
     first = next(iter(reports.values()))
+    excluded = dict(excluded_from_use or {})
+    for label in excluded:
+        if label not in list(reports)[1:]:
+            raise CheckpointError(
+                f"{label!r} cannot be excluded from use; the evaluations after the first are"
+                f" {', '.join(list(reports)[1:]) or 'none'}."
+            )
     peers = _read_peers(against)
     parts = (
         read_safeguards(safeguards, weights_sha256=weights_sha256)
@@ -124,6 +136,7 @@ def write_bundle(
         "provenance": checkpoint["provenance"],
         "history": gap_history(checkpoint),
         "evaluations": list(reports),
+        "excluded_from_use": excluded,
         "against": _describe_peers(peers),
         "known_failures": [
             f"{label}: {headline['text']}"
