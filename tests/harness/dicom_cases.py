@@ -228,8 +228,8 @@ def _structure_cases() -> Iterator[Case]:
         yield f"nested {depth} deep", nested(depth), "near"
     for depth in (200, 1_000, 5_000):
         yield f"nested {depth} deep", nested(depth), "refused"
-    yield "float pixel data", _float_pixels("FloatPixelData", np.float32), "format"
-    yield "double pixel data", _float_pixels("DoubleFloatPixelData", np.float64), "format"
+    yield "float pixel data", _float_pixels("FloatPixelData", np.float32), "refused"
+    yield "double pixel data", _float_pixels("DoubleFloatPixelData", np.float64), "refused"
     yield "only a preamble", bytes(128) + b"DICM", "refused"
     yield "only a meta header", good[:meta_end], "refused"
 

@@ -60,15 +60,17 @@ PLUGINS: Final = {
     **dict.fromkeys(JPEG_DCT, "pillow"),
 }
 """Who decodes what, where pydicom would take whoever is installed: on damaged streams pylibjpeg-rle panics
-(no Exception) and GDCM aborts the process. JPEG Lossless is left to GDCM, the only one that can."""
+(no Exception) and GDCM aborts the process. JPEG Lossless is left to GDCM, the only one that can, after
+`check_lossless`."""
 
 
 def read_dicom(data: bytes, *, name: str) -> Radiograph:
     """Decode a single-frame DICOM image.
 
     Stored values go through the modality LUT or rescale, then the VOI LUT, the first window, or, without a
-    usable one, a robust window; MONOCHROME1 is inverted after that. Padding becomes black. Colour
-    (secondary captures) becomes ITU-R 601 luma.
+    usable one, a robust window; MONOCHROME1 is inverted after that, or what PresentationLUTShape says.
+    Padding becomes black. Colour (secondary captures) becomes ITU-R 601 luma. What the file is coded in is
+    taken from the pixel data where its label contradicts them.
 
     Parameters
     ----------
