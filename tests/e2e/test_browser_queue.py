@@ -86,11 +86,11 @@ def test_cancelling_the_rest_leaves_no_film_open(room: ReadingRoom) -> None:
 def test_a_file_too_large_is_refused_without_being_sent(room: ReadingRoom, tmp_path: Path) -> None:
     large = tmp_path / "large.dcm"
     with large.open("wb") as stream:
-        stream.truncate(32 * 1024 * 1024 + 1)
+        stream.truncate(64 * 1024 * 1024 + 1)
     room.log_in()
     room.give(large)
     room.settle("refused")
-    expect(room.page.locator(".refusal")).to_contain_text("larger than 32 MB. It was not sent.")
+    expect(room.page.locator(".refusal")).to_contain_text("larger than 64 MB. It was not sent.")
     assert room.seen()["uploads"] == []
 
 

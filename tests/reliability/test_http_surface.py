@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from hilum.domain.thresholds import MAX_BODY_BYTES, MAX_FILE_BYTES
 from tests.harness.canary import new_token
 from tests.harness.films import drawn, real_png
 from tests.harness.multipart import Part, form, one_file
@@ -84,8 +85,8 @@ def test_a_wrong_role_a_wrong_path_and_too_many_bytes_are_refused_before_the_bod
         ("/predict", "auditor", 1_000_000, 403),
         ("/nowhere", "clinician", 1_000_000, 404),
         ("/health", "clinician", 1_000_000, 405),
-        ("/predict", "clinician", 64 * 1024 * 1024, 413),
-        ("/predict/batch", "clinician", 80 * 1024 * 1024, 413),
+        ("/predict", "clinician", MAX_FILE_BYTES + MEBIBYTE, 413),
+        ("/predict/batch", "clinician", MAX_BODY_BYTES + 1, 413),
         ("/feedback", "clinician", 10_000_000, 413),
     ):
         form_kind = "application/json" if path == "/feedback" else kind
@@ -96,7 +97,7 @@ def test_a_wrong_role_a_wrong_path_and_too_many_bytes_are_refused_before_the_bod
 
 
 def test_a_body_that_lies_about_its_length_by_chunks_stops_at_the_limit(served: Server) -> None:
-    kind, body = one_file(bytes(33 * 1024 * 1024))
+    kind, body = one_file(bytes(MAX_FILE_BYTES + MEBIBYTE))
     head = "\r\n".join([
         "POST /predict HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked", f"Content-Type: {kind}",
         f"Authorization: Bearer {served.keys['clinician']}", "", "",

@@ -1,9 +1,11 @@
 import base64
 import hashlib
+import re
+from importlib.resources import files
 
 import pytest
 
-from hilum.domain.thresholds import MAX_PART_HEADERS
+from hilum.domain.thresholds import MAX_FILE_BYTES, MAX_PART_HEADERS
 from hilum.serving.refusals import BadRequest, DigestMismatch, TooLarge
 from hilum.serving.uploads import DigestCheck, FilmForm
 from tests.serving.conftest import FILM, Running
@@ -121,3 +123,11 @@ def test_forms_without_a_boundary_are_refused(running: Running):
         "/predict", "clinician", content=b"x", headers={"Content-Type": "multipart/form-data"}
     )
     assert answer.status_code == 400
+
+
+def test_the_page_sends_what_the_service_takes():
+    script = (files("hilum.serving") / "web" / "queue.js").read_text(encoding="utf-8")
+    (mebibytes,) = re.findall(r"const MOST_BYTES = (\d+) \* 1024 \* 1024;", script)
+    assert int(mebibytes) << 20 == MAX_FILE_BYTES
+    page = (files("hilum.serving") / "web" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"(\d+) MB", page + script) == [mebibytes] * 2

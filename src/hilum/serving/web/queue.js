@@ -14,7 +14,7 @@ import { matchesFile } from "./integrity.js";
 const AT_ONCE = 2;
 const MOST_ATTEMPTS = 6;
 const DEFAULT_PAUSE_S = 5;
-const MOST_BYTES = 32 * 1024 * 1024; // the service's limit: it would answer 413 after the whole upload
+const MOST_BYTES = 64 * 1024 * 1024; // the service's limit: it would answer 413 after the whole upload
 
 /** The film itself is at fault: trying again cannot help. */
 const OF_THE_FILM = new Set([413, 415, 422]);
@@ -189,7 +189,7 @@ export class FilmQueue extends EventTarget {
     const isEmpty = film.file.size === 0;
     film.problem = new Problem(isEmpty ? 422 : 413, {
       code: isEmpty ? "empty" : "too_large",
-      detail: isEmpty ? "The file is empty." : "The file is larger than 32 MB. It was not sent.",
+      detail: isEmpty ? "The file is empty." : "The file is larger than 64 MB. It was not sent.",
       fix: isEmpty ? "Export the film again." : "Export the film itself, as DICOM, PNG or JPEG.",
     });
     this.#settle(film, "refused");
