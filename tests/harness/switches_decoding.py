@@ -26,7 +26,7 @@ DECODING = {
     "pillow-jpeg": Sabotage(
         "A",
         "JPEGs are decoded by Pillow, which takes a cut one closed with an end marker",
-        {"hilum.imaging.raster": replaced("_decode_jpeg", _pillow_decodes)},
+        {"hilum.imaging.raster": replaced("_jpeg_grey", _pillow_decodes)},
         (f"{TESTS}::test_a_jpeg_cut_and_closed_is_always_refused",),
     ),
     "unlimited-child": Sabotage(

@@ -183,24 +183,27 @@ def _read_lossless_jpeg(data: bytes, header: FrameHeader) -> Radiograph:
 
 
 def _decode_jpeg(data: bytes, min_side_px: int, *, name: str, file_bytes: int | None = None) -> Radiograph:
-    """Decode a JPEG to grey, refusing (ValueError) what libjpeg-turbo calls damaged in any way.
+    """Decode a JPEG, refusing (ValueError) what libjpeg-turbo calls damaged in any way.
 
     The JPEG of a phone may carry a preview behind the picture; the picture comes first.
     """
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         check_mode(image, "JPEG", name=name)
-        if image.mode == "CMYK":
-            simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only as the check for completeness
-            grey = grey_of(image)
-        else:
-            divisor = _dct_divisor(min(image.size), min_side_px)
-            width, height = (-(-side // divisor) if divisor > 1 else 0 for side in image.size)  # 0: full size
-            grey = simplejpeg.decode_jpeg(
-                data, colorspace="GRAY", strict=True, min_height=height, min_width=width
-            )[:, :, 0]
-        model = PHOTOMETRIC_OF_MODE[image.mode]
-        facts = ("JPEG", BITS_OF_BYTE, model, file_bytes or len(data))
+        grey = _jpeg_grey(image, data, min_side_px)
+        facts = ("JPEG", BITS_OF_BYTE, PHOTOMETRIC_OF_MODE[image.mode], file_bytes or len(data))
         return _radiograph(grey, image, exif_orientation(image), facts)
+
+
+def _jpeg_grey(image: Image.Image, data: bytes, min_side_px: int) -> NDArray[np.uint8]:
+    if image.mode == "CMYK":
+        simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only as the check for completeness
+        return grey_of(image)
+    divisor = _dct_divisor(min(image.size), min_side_px)
+    width, height = (-(-side // divisor) if divisor > 1 else 0 for side in image.size)  # 0: full size
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, colorspace="GRAY", strict=True, min_height=height, min_width=width
+    )[:, :, 0]
+    return pixels
 
 
 def _dct_divisor(short_side_px: int, min_side_px: int) -> int:
