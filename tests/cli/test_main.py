@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hilum import __version__
 from hilum.cli import main as main_module
 from hilum.domain.errors import (
     CheckpointError,
@@ -104,9 +105,27 @@ def test_a_reader_that_goes_away_is_no_crash(tiny_bundle: Path, tiny_data: Path)
         assert writer.stdout is not None
         assert writer.stderr is not None
         header = writer.stdout.readline()
-        assert header == "path,Normal,Pneumonia,Tuberculosis,decision,referral,refusal,reason\n"
+        assert (
+            header == "path,Normal,Pneumonia,Tuberculosis,called,scenario,decision,referral,refusal,reason\n"
+        )
         writer.stdout.close()
         errors = writer.stderr.read()
         assert writer.wait() == 1
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors
+
+
+def test_version_and_the_short_form_of_help(hilum: Hilum):
+    assert hilum("--version").out == f"hilum {__version__}\n"
+    assert hilum("-h").out == hilum("--help").out
+    assert hilum("predict", "-h").code == 0
+
+
+def test_every_command_stands_in_a_panel_of_the_help(hilum: Hilum):
+    text = hilum("--help").out
+    places = [
+        text.index(f" {panel} ─") for panel in ("Data", "Train", "Release", "Use", "Watch", "Administer")
+    ]
+    assert places == sorted(places)
+    assert "─ Commands ─" not in text
+    assert "--install-completion" in text

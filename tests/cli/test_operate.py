@@ -174,3 +174,18 @@ def test_site_profile_changes_the_answer_and_belongs_to_its_model(
     refused = hilum("predict", films[0], "--model", tiny_bundle, "--site", out)
     assert refused.code == 1
     assert "is a profile for weights 000000000000" in refused.err
+
+
+def test_a_run_of_films_ends_with_what_it_came_to(
+    hilum: Hilum, films: list[Path], tiny_bundle: Path, tmp_path: Path
+):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no")
+    answer = hilum("predict", *films[:3], bad, "--json", "--model", tiny_bundle)
+    told = [json.loads(line) for line in answer.out.splitlines()]
+    named = [name for one in told[:3] for name in one["called"] or [one["headline"]]]
+    summary = next(line for line in answer.err.splitlines() if line.startswith("hilum: 4 films in "))
+    for name in set(named):
+        assert f"{name} {named.count(name)}" in summary
+    assert "; to a reader 3; not classified 1 (unsupported_format 1)" in summary
+    assert "films in" not in hilum("predict", films[0], "--model", tiny_bundle).err

@@ -275,3 +275,12 @@ def test_a_full_disk_leaves_the_last_epoch_whole(tiny_data: Path, tiny_config: T
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert read_checkpoint(tmp_path / "models" / "latest_checkpoint.pt")["epoch"] == 2
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_weights_that_are_not_available_are_said_before_a_film_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = load_config(overrides=[*TINY_SETTINGS, "model.weights=imagenet"])
+    monkeypatch.setattr("hilum.training.run.open_dataset", None)
+    with pytest.raises(WeightsUnavailable, match="test_efficientnet"):
+        run_training(config, tmp_path / "nowhere", tmp_path / "out")

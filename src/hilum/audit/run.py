@@ -6,8 +6,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from hilum.audit.duplicates import audit_duplicates
 from hilum.audit.inventory import judge_inventory, take_inventory
 from hilum.audit.leakage import audit_leakage, patients_from_names
@@ -19,6 +17,7 @@ from hilum.audit.report import write_report
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import manifest_digest, write_manifest
+from hilum.progress import progress_bar
 
 if TYPE_CHECKING:
     from hilum.audit.probes import ProbeReport
@@ -46,7 +45,7 @@ def run_audit(
     if patient_pattern is not None:
         dataset = _name_patients(dataset, patient_pattern)
     clock.start("measuring")
-    with tqdm(desc="measuring", total=len(dataset.manifest), unit="film", disable=None, leave=False) as bar:
+    with progress_bar("measuring", total=len(dataset.manifest)) as bar:
         measures = measure_films(dataset, on_films=bar.update)
     clock.start("counting")
     inventory = take_inventory(measures.table)
@@ -90,7 +89,7 @@ def _probe(
     from hilum.audit.probes import run_probes  # brings scikit-learn, which a quick audit does without
 
     used = dataset.manifest["excluded"].isna().to_numpy()
-    with tqdm(desc="probing", unit="probe", disable=None, leave=False) as bar:
+    with progress_bar("probing", unit="probe") as bar:
 
         def advance(name: str) -> None:
             clock.start(f"probing {name}")

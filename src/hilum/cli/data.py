@@ -28,10 +28,9 @@ def phantoms(
     extreme_aspect: Annotated[int, typer.Option(min=0, help="Fault: films over 3:1.")] = 0,
 ) -> None:
     """Draw synthetic frontal chest films with known lesions, in the folder layout of a data set."""
-    from tqdm import tqdm
-
     from hilum.data.phantoms import PhantomFaults, draw_phantoms
     from hilum.domain.findings import parse_finding
+    from hilum.progress import progress_bar
 
     faults = PhantomFaults(
         marker_class=parse_finding(marker_class) if marker_class else None,
@@ -42,7 +41,7 @@ def phantoms(
         undersized=undersized,
         extreme_aspect=extreme_aspect,
     )
-    with tqdm(desc="drawing phantoms", total=n, unit="film", disable=None, leave=False) as bar:
+    with progress_bar("drawing phantoms", total=n) as bar:
 
         def advance(done: int) -> None:
             bar.update(done - bar.n)

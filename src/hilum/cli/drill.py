@@ -59,23 +59,17 @@ def drill(
 
 
 def _open_pool(bundle: Path, engine: "Engine", data: Path | None) -> "FilmPool":
-    from tqdm import tqdm
-
     from hilum.domain.errors import CheckpointError
     from hilum.monitoring.drill_films import FilmPool, draw_phantom_pool, read_films
+    from hilum.progress import progress_bar, to_total
 
     if data is not None:
         if engine.reference is None:
             raise CheckpointError(f"{bundle}: carries no reference profile. Evaluate and register it again.")
         films = read_films(data)
         return FilmPool(films, engine, engine.reference, made_of=f"{len(films)} films of the test split")
-    with tqdm(desc="drawing phantoms", unit="film", disable=None, leave=False) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return draw_phantom_pool(bundle, engine, progress=advance)
+    with progress_bar("drawing phantoms") as bar:
+        return draw_phantom_pool(bundle, engine, progress=to_total(bar))
 
 
 def render(record: dict[str, Any]) -> str:

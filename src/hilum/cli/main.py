@@ -7,9 +7,11 @@ interrupted. Results go to stdout, logs and progress to stderr.
 import logging
 import sys
 import warnings
+from typing import Annotated, Any
 
 import typer
 
+from hilum import __version__
 from hilum.cli import (
     audit_log,
     data,
@@ -45,16 +47,57 @@ app = typer.Typer(
     name="hilum",
     help=f"Chest X-rays to Normal, Pneumonia or Tuberculosis. {NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _group in (data, drill, experiment, trust, site, operate, registry, retrain, recalibrate, serve):
-    for _command in _group.COMMANDS:
-        _name, _function = _command if isinstance(_command, tuple) else (None, _command)
-        app.command(_name)(_function)
-_GROUPS = {**serve.GROUPS, **retrain.GROUPS, "audit-log": audit_log.APP, "monitor": monitor.APP}
-for _name, _commands in _GROUPS.items():
-    app.add_typer(_commands, name=_name)
+_PANELS = {
+    "Data": ("phantoms", "audit"),
+    "Train": ("train", "tune", "leave-one-out", "evaluate", "robustness", "safeguard"),
+    "Release": (
+        "register", "list", "show", "promote", "rollback", "verify", "prune", "keygen", "publish",
+        "recalibrate", "retrain", "retraining",
+    ),
+    "Use": ("predict", "commission", "serve"),
+    "Watch": ("monitor", "drill"),
+    "Administer": ("keys", "audit-log"),
+}  # fmt: skip
+"""Every command in its panel of the help, in the order in which the panels are shown."""
+
+
+def _collect() -> None:
+    commands: dict[str, tuple[str, Any]] = {}
+    for group in (data, drill, experiment, trust, site, operate, registry, retrain, recalibrate, serve):
+        for command in group.COMMANDS:
+            name, function = command if isinstance(command, tuple) else (command.__name__, command)
+            commands[name.replace("_", "-")] = ("command", function)
+    groups = {**serve.GROUPS, **retrain.GROUPS, "audit-log": audit_log.APP, "monitor": monitor.APP}
+    commands |= {name: ("group", commands_of) for name, commands_of in groups.items()}
+    for panel, names in _PANELS.items():
+        for name in names:
+            kind, what = commands.pop(name)
+            if kind == "command":
+                app.command(name, rich_help_panel=panel)(what)
+            else:
+                app.add_typer(what, name=name, rich_help_panel=panel)
+    assert not commands, f"commands without a panel: {sorted(commands)}"
+
+
+_collect()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"hilum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
 
 
 def main() -> None:
@@ -66,10 +109,12 @@ def main() -> None:
         "matplotlib",
         "mlflow",
         "alembic",
+        "art",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if not sys.warnoptions:
         warnings.simplefilter("default", UserWarning)
+        warnings.filterwarnings("ignore", module="sklearn")  # what it warns of, our figures say with a reason
     try:
         app()
     except HilumError as error:

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -50,12 +52,13 @@ def predict(
     from hilum.inference.answer import AnswerRules
     from hilum.inference.gate import make_gate
     from hilum.inference.predict import find_films, predict_films
+    from hilum.progress import progress_bar
 
     network, side_px, facts, profile = _open_network(model, site)
     _introduce(facts, profile)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
-    unused = 0
-    for film in predict_films(
+    tally = _Tally()
+    films = predict_films(
         find_films(_expand(paths)),
         network,
         side_px=side_px,
@@ -64,12 +67,52 @@ def predict(
         gate=make_gate(facts, profile),
         overrule_gate=no_gate,
         ages=AgeRange.from_facts(facts, profile),
-    ):
-        write(film, facts, _save_overlay(film, explain))
-        unused += film.answer is None
-    if unused:
-        print(f"hilum: {unused} film(s) could not be used, see their reason", file=sys.stderr)
+    )
+    with progress_bar("classifying", shown=not sys.stdout.isatty()) as bar:
+        for film in films:
+            write(film, facts, _save_overlay(film, explain))
+            tally.add(film)
+            bar.update()
+    tally.print()
+    if tally.unused:
         raise typer.Exit(1)
+
+
+class _Tally:
+    """What a run of films came to, for its last lines on stderr."""
+
+    def __init__(self) -> None:
+        self._named: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._films = self._referred = 0
+        self._since = time.perf_counter()
+
+    @property
+    def unused(self) -> int:
+        """Films without an answer."""
+        return self._reasons.total()
+
+    def add(self, film: "Prediction") -> None:
+        """Count a film."""
+        self._films += 1
+        if film.answer is None:
+            self._reasons[film.refusal.code if film.refusal else film.reason.partition(":")[0]] += 1
+            return
+        self._named.update(film.answer.called or (film.answer.headline,))
+        self._referred += bool(film.answer.referral)
+
+    def print(self) -> None:
+        """Print the summary of several films, and how many could not be used."""
+        if self._films > 1:
+            parts = [f"{name} {count}" for name, count in self._named.most_common()]
+            parts.append(f"to a reader {self._referred}")
+            if self._reasons:
+                codes = ", ".join(f"{code} {count}" for code, count in self._reasons.most_common())
+                parts.append(f"not classified {self.unused} ({codes})")
+            seconds = time.perf_counter() - self._since
+            print(f"hilum: {self._films} films in {seconds:.1f} s: {'; '.join(parts)}", file=sys.stderr)
+        if self.unused:
+            print(f"hilum: {self.unused} film(s) could not be used, see their reason", file=sys.stderr)
 
 
 def _open_network(

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hilum.config.schema import DataSettings, TrainConfig
 from hilum.data.film_folder import LITTER, LeftOut, describe_left_out, is_litter, storable_path, walk_films
@@ -28,6 +27,7 @@ from hilum.domain.errors import DatasetError, EmptyDataset, InputError
 from hilum.domain.findings import CLASS_NAMES, find_finding, parse_finding
 from hilum.files import show_name
 from hilum.imaging.fingerprint import duplicate_clusters, perceptual_hash, thumbnail
+from hilum.progress import progress_bar, to_total
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +84,9 @@ def open_dataset(data: Path, config: TrainConfig) -> Dataset:
         As for `read_dataset`.
     """
     cache = PixelCache(default_cache_folder(), side_px=config.preprocessing.image_size)
-    with tqdm(desc="reading films", unit="film", disable=None, leave=False) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar("reading films") as bar:
         dataset = read_dataset(
-            data, cache=cache, settings=config.data, seed=config.reproducibility.seed, progress=advance
+            data, cache=cache, settings=config.data, seed=config.reproducibility.seed, progress=to_total(bar)
         )
     for line in describe_left_out(dataset.left_out):
         log.warning("%s", line)

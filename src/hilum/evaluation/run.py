@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch.nn import functional
-from tqdm import tqdm
 
 from hilum import __version__
 from hilum.config.schema import Preprocessing
@@ -29,6 +28,7 @@ from hilum.evaluation.report import write_report
 from hilum.files import to_json, write_atomic
 from hilum.model.losses import ClassificationLoss
 from hilum.model.scoring import Scorer
+from hilum.progress import progress_bar
 
 Attention = Callable[[Path, pd.DataFrame, NDArray[np.uint8], NDArray[np.float32]], Mapping[str, object]]
 """Sums up where the model looks: (data root, rows with `called`, films, maps of the called class)."""
@@ -73,7 +73,7 @@ def run_evaluation(
     """
     dataset = open_dataset(data, scorer.config)
     films = len(dataset.manifest[dataset.manifest["split"].isin(["val", split])])
-    with tqdm(desc="scoring", total=films, unit="film", disable=None, leave=False) as bar:
+    with progress_bar("scoring", total=films) as bar:
 
         def advance(count: int) -> None:
             bar.update(count)

@@ -103,7 +103,9 @@ class Scorer:
         return Scorer(network, self.config, provenance=self.provenance, history=self.history)
 
     @torch.inference_mode()
-    def score(self, films: NDArray[np.uint8], *, on_films: Callable[[int], None] | None = None) -> FilmScores:
+    def score(
+        self, films: NDArray[np.uint8], *, on_films: Callable[[int], object] | None = None
+    ) -> FilmScores:
         """Score films, uint8 (N, side, side).
 
         Raises

@@ -14,7 +14,6 @@ from statistics import median
 from typing import Any
 
 from scipy.stats import chi2
-from tqdm import tqdm
 
 from hilum.domain.thresholds import (
     DRILL_DAYS,
@@ -25,6 +24,7 @@ from hilum.domain.thresholds import (
 from hilum.monitoring.drill_films import FilmPool, write_whole
 from hilum.monitoring.drills import DrillOutcome, run_drill
 from hilum.monitoring.faults import FAULTS, Fault
+from hilum.progress import progress_bar
 
 RESULT_FILE = "drills.json"
 ANSWERS_FILE = "answers.json"
@@ -67,7 +67,7 @@ def run_drills(pool: FilmPool, plan: DrillPlan, out: Path) -> Record:
     digest = _identify(pool, plan)
     pool.remember(out / _FOLDER / ANSWERS_FILE)
     faults = []
-    with tqdm(desc="drilling", total=_count_days(plan), unit="day", disable=None, leave=False) as bar:
+    with progress_bar("drilling", total=_count_days(plan), unit="day") as bar:
         play = _Player(pool, plan, out, digest, bar.update)
         for name in plan.faults:
             fault = FAULTS[name]

@@ -17,6 +17,7 @@ from hilum.domain.errors import CheckpointError
 from hilum.explain.explanation_tests import check_explanations
 from hilum.model.randomize import randomize
 from hilum.model.scoring import Scorer
+from hilum.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,16 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path, *, right_films: Path |
         cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
         further = read_site_films(right_films, cache=cache).pixels
     log.info("scoring %d training and %d validation films", len(train), len(validation))
+    with progress_bar("scoring", total=len(train) + len(validation)) as bar:
+        embeddings = [scorer.score(films, on_films=bar.update).embedding for films in (train, validation)]
+    log.info("fitting the input gate")
     record: dict[str, Any] = {
         "weights_sha256": scorer.weights_sha256,
         "input_gate": fit_gate(
             train,
-            scorer.score(train).embedding,
+            embeddings[0],
             validation,
-            scorer.score(validation).embedding,
+            embeddings[1],
             embed=lambda films: scorer.score(films).embedding,
             further_pixels=further,
         ),

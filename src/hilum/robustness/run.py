@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hilum import __version__
 from hilum.audit.record import AuditFinding, finding_record
 from hilum.domain.notice import NOTICE
 from hilum.domain.thresholds import CONFIDENCE_LEVEL, MIN_FILMS_FOR_CLAIM
 from hilum.model.scoring import Scorer
+from hilum.progress import progress_bar
 from hilum.robustness.figures import draw_figures
 from hilum.robustness.findings import find_weaknesses
 from hilum.robustness.model_test import Measures, ModelTest, Plan, Record
@@ -56,7 +55,7 @@ def run_robustness(
         If the split has no usable film, or an external set cannot be used.
     """
     tests = [ModelTest(scorer, facts, data, out, plan=plan, measures=measures) for scorer, facts in models]
-    with tqdm(desc="scoring", total=sum(map(len, tests)), unit="film", disable=None, leave=False) as bar:
+    with progress_bar("scoring", total=sum(map(len, tests))) as bar:
 
         def advance(count: int) -> None:
             bar.update(count)

@@ -10,7 +10,7 @@ from lightning.fabric import Fabric
 
 from hilum import __version__
 from hilum.config.load import dump_config
-from hilum.config.schema import Tracking, TrainConfig
+from hilum.config.schema import ModelSettings, Tracking, TrainConfig
 from hilum.data.ingest import Dataset
 from hilum.data.loader import Films, TrainLoader, load_split
 from hilum.data.manifest import manifest_digest, write_manifest
@@ -115,6 +115,16 @@ def prepare_run(
     tracker.log_settings(_flatten(dump_config(config)))
     sample = train.sample(TRAIN_SAMPLE_FILMS, seed=config.reproducibility.seed)
     return PreparedRun(folder, trainer, loader, sample, val, history, provenance, average, tracker)
+
+
+def check_weights(settings: ModelSettings) -> None:
+    """Refuse an architecture that is unknown, or whose pretrained weights are not available here.
+
+    Raises
+    ------
+    ConfigError, CheckpointError, WeightsUnavailable
+    """
+    load_weights(create_backbone(settings.architecture), settings.weights)
 
 
 def _make_network(config: TrainConfig, checkpoint: Checkpoint | None) -> tuple[FilmClassifier, LoadedWeights]:

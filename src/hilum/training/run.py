@@ -22,12 +22,13 @@ from hilum.model.checkpoint import (
     write_checkpoint,
 )
 from hilum.model.classifier import FilmClassifier
+from hilum.progress import progress_bar
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
 from hilum.training.kind import can_fit_kind, fit_kind
 from hilum.training.loop import EpochScore, TrainedEpoch, check_finite, train_one_epoch, validate
-from hilum.training.prepare import PreparedRun, prepare_run
+from hilum.training.prepare import PreparedRun, check_weights, prepare_run
 from hilum.training.resume import make_checkpoint
 from hilum.training.run_folder import RunFolder
 from hilum.training.stopping import History, Verdict, best_epoch, judge_history
@@ -81,6 +82,8 @@ def run_training(
             raise ConfigError(
                 f"{out}: already holds a training run. Go on with --resume, or give another --out."
             )
+        if start is None:
+            check_weights(config.model)  # before any film is read, which can take minutes
         dataset = open_dataset(data, config)
         run = prepare_run(config, dataset, fabric, folder, start=start)
         try:
@@ -256,10 +259,9 @@ def _conclude(run: PreparedRun, config: TrainConfig, verdict: Verdict) -> Traini
 
 
 def _progress_bar(run: PreparedRun, epoch: int, epochs: int) -> "tqdm[NoReturn]":
-    return tqdm(
-        desc=f"epoch {epoch + 1}/{epochs}",
+    return progress_bar(
+        f"epoch {epoch + 1}/{epochs}",
         total=len(run.loader.films),
         unit="img",
-        leave=False,
-        disable=None if run.trainer.fabric.is_global_zero else True,
+        shown=run.trainer.fabric.is_global_zero,
     )
