@@ -7,13 +7,13 @@ years, never a header's own text. Whether a film is refused for it is decided el
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
-
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, Any, Final
 
 from hilum.domain.thresholds import LONGEST_LIFE_YEARS, OLDEST_STATED_AGE_YEARS
-from hilum.imaging.dicom_header import value_or_none
 from hilum.imaging.radiograph import HeaderClaims
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 OTHER_MODALITIES: Final = frozenset({
     "BDUS", "BI", "BMD", "CT", "DMS", "ECG", "EPS", "ES", "FID", "GM", "HD", "IO", "IVOCT", "IVUS",
@@ -67,7 +67,7 @@ HEADER_CODES: Final = (
 """Every code of a contradiction; they never change their meaning."""
 
 
-def read_claims(dataset: Dataset) -> HeaderClaims:
+def read_claims(dataset: "Dataset") -> HeaderClaims:
     """Read the claims of a header; texts that are no known words are dropped here."""
     modality = _text(dataset, "Modality")
     intent = _text(dataset, "PresentationIntentType")
@@ -112,12 +112,12 @@ def find_contradiction(claims: HeaderClaims | None) -> Contradiction | None:
     return None
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = value_or_none(dataset, keyword)
+def _text(dataset: "Dataset", keyword: str) -> str:
+    value = _value(dataset, keyword)
     return str(value).strip().upper() if isinstance(value, str) else ""
 
 
-def _body_part(dataset: Dataset) -> str | None:
+def _body_part(dataset: "Dataset") -> str | None:
     """Name another part than the chest; one word that fits a chest is enough to say nothing."""
     stated = _text(dataset, "BodyPartExamined")
     texts = [stated] if stated else _meanings(dataset, "AnatomicRegionSequence")
@@ -128,7 +128,7 @@ def _body_part(dataset: Dataset) -> str | None:
     return next((word for word in singular if word in OTHER_PARTS), None)
 
 
-def _view(dataset: Dataset) -> str | None:
+def _view(dataset: "Dataset") -> str | None:
     """Name a view that is not frontal; what lies between, and what lies down, is left to the picture."""
     stated = _text(dataset, "ViewPosition")
     texts = [stated] if stated else _meanings(dataset, "ViewCodeSequence")
@@ -140,10 +140,16 @@ def _view(dataset: Dataset) -> str | None:
     return "lateral" if words & LATERAL_VIEWS and not words & FRONTAL_WORDS else None
 
 
-def _meanings(dataset: Dataset, keyword: str) -> list[str]:
+def _meanings(dataset: "Dataset", keyword: str) -> list[str]:
     """Return the code meanings of a code sequence."""
-    items: Any = value_or_none(dataset, keyword) or ()
-    return [_text(item, "CodeMeaning") for item in items if isinstance(item, Dataset)]
+    items: Any = _value(dataset, keyword) or ()
+    return [_text(item, "CodeMeaning") for item in items]  # an item that is no data set has no text
+
+
+def _value(dataset: "Dataset", keyword: str) -> Any:
+    from hilum.imaging.dicom_header import value_or_none  # the service judges claims, and reads no DICOM
+
+    return value_or_none(dataset, keyword)
 
 
 def _age(text: str) -> int | None:
