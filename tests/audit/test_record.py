@@ -1,6 +1,6 @@
 import pytest
 
-from hilum.audit.record import AuditFinding, Severity, finding_record, has_blocker, worst_first
+from hilum.audit.record import AuditFinding, Severity, accept, finding_record, has_blocker, worst_first
 
 
 def finding(code: str, severity: Severity) -> AuditFinding:
@@ -36,3 +36,13 @@ def test_a_finding_is_plain_json_and_cannot_be_changed():
     }
     with pytest.raises(TypeError):
         finding("a", Severity.NOTE).figures["films"] = 2  # type: ignore[index]
+
+
+def test_an_accepted_blocker_is_a_warning_that_says_why():
+    blocker, other = finding("d", Severity.BLOCKER), finding("e", Severity.BLOCKER)
+    kept, left, note = accept(
+        [blocker, other, finding("a", Severity.NOTE)], {"d": "we know", "a": "no blocker"}
+    )
+    assert (kept.severity, left, note.severity) == (Severity.WARNING, other, Severity.NOTE)
+    assert kept.sentence == "d was found. A blocker, accepted: we know"
+    assert kept.figures["accepted"] == "we know"

@@ -37,7 +37,7 @@ def test_labelled_site_gets_its_cutoff_and_verdict(
     answer = hilum("commission", site / "site.csv", *options)
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
-    assert lines[0] == "Ward: 120 films, 0 left out"
+    assert lines[0] == f"Ward with {tiny_bundle.name}: 120 films, 0 left out"
     assert lines[1].startswith("120 with a reference result, 60 sick: AUROC ")
     assert [line.split(" ")[0] for line in lines[2:4]] == ["cut-off", "local"]
     assert any(line.startswith("WHO 90/70: ") for line in lines)

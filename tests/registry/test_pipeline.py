@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from hilum.cli.main import app
+from hilum.cli.main import app, main
+from hilum.config.load import dump_config, load_config
 from hilum.config.schema import TrainConfig
+from hilum.registry.bundle import read_bundle
+from tests.conftest import TINY_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -48,3 +52,24 @@ def test_the_parameters_are_the_settings_of_training():
     settings = yaml.safe_load((ROOT / file).read_text())
     assert set(sections) <= set(settings)
     assert set(TrainConfig.model_fields) - set(sections) == {"search", "tracking"}
+
+
+def test_the_stages_lead_from_films_to_a_registered_model(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each command of dvc.yaml, as it stands, on a tiny set and with tiny settings."""
+    settings = load_config(overrides=TINY_SETTINGS)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(dump_config(settings)))
+    values = {"data": tiny_data, "config": "tiny.yaml", "architecture": "test_efficientnet"}
+    monkeypatch.setattr(f"{__name__}.VALUES", {**VALUES, **values})
+    monkeypatch.chdir(tmp_path)
+    for stage in STAGES.values():
+        monkeypatch.setattr("sys.argv", shlex.split(fill(stage["cmd"])))
+        with suppress(SystemExit):
+            main()
+        for output in stage.get("outs", ()):
+            assert (tmp_path / fill(output if isinstance(output, str) else next(iter(output)))).exists(), (
+                stage
+            )
+    (bundle,) = [path for path in (tmp_path / "models" / "registry").iterdir() if path.is_dir()]
+    assert read_bundle(bundle).facts["input_gate"]

@@ -5,7 +5,7 @@ command line, `audit.json` and `audit.html` print them.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -59,6 +59,27 @@ def worst_first(findings: Iterable[AuditFinding]) -> list[AuditFinding]:
 def has_blocker(findings: Iterable[AuditFinding]) -> bool:
     """Tell whether any finding is a blocker."""
     return any(finding.severity is Severity.BLOCKER for finding in findings)
+
+
+def accept(findings: Iterable[AuditFinding], accepted: Mapping[str, str]) -> list[AuditFinding]:
+    """Make blockers that somebody accepts into warnings that say why, by their code.
+
+    Parameters
+    ----------
+    accepted
+        Code to the reason, which goes into the record.
+    """
+    return [
+        replace(
+            finding,
+            severity=Severity.WARNING,
+            sentence=f"{finding.sentence} A blocker, accepted: {accepted[finding.code]}",
+            figures={**finding.figures, "accepted": accepted[finding.code]},
+        )
+        if finding.severity is Severity.BLOCKER and finding.code in accepted
+        else finding
+        for finding in findings
+    ]
 
 
 def finding_record(finding: AuditFinding) -> dict[str, object]:

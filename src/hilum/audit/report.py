@@ -27,7 +27,8 @@ def render_text(audit: Audit) -> str:
     """Return the findings as lines for a terminal, worst first."""
     lines = []
     for finding in audit.findings:
-        lines += [f"{finding.severity.value:<8} {finding.sentence}", f"{'':<8} {finding.advice}"]
+        code = f" [{finding.code}]" if finding.severity is Severity.BLOCKER else ""
+        lines += [f"{finding.severity.value:<8} {finding.sentence}{code}", f"{'':<8} {finding.advice}"]
         if finding.films:
             more = len(finding.films) - FILMS_NAMED
             named = ", ".join(finding.films[:FILMS_NAMED]) + (f" and {more:,} more" if more > 0 else "")

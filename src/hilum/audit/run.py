@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hilum.audit.duplicates import audit_duplicates
@@ -12,7 +13,7 @@ from hilum.audit.leakage import audit_leakage, patients_from_names
 from hilum.audit.measures import FilmMeasures, measure_films
 from hilum.audit.outcome import Audit
 from hilum.audit.quality import audit_quality
-from hilum.audit.record import AuditFinding, worst_first
+from hilum.audit.record import AuditFinding, accept, worst_first
 from hilum.audit.report import write_report
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def run_audit(
-    data: Path, out: Path, *, config: TrainConfig, patient_pattern: str | None = None, deep: bool = True
+    data: Path,
+    out: Path,
+    *,
+    config: TrainConfig,
+    patient_pattern: str | None = None,
+    deep: bool = True,
+    accepted: Mapping[str, str] = MappingProxyType({}),
 ) -> Audit:
     """Audit a data set and write manifest.parquet, audit.html and audit.json into `out`.
 
@@ -34,6 +41,8 @@ def run_audit(
         Regular expression whose first group names the patient in a path, for films without an id.
     deep
         Whether to run the probes (shortcuts, confounding, label noise, same patient), which take longest.
+    accepted
+        Codes of blockers that are known and accepted, each with the reason: they stay as warnings.
 
     Raises
     ------
@@ -63,7 +72,7 @@ def run_audit(
         sentences = report.sentences()
     audit = Audit(
         inventory=inventory,
-        findings=tuple(worst_first(findings)),
+        findings=tuple(worst_first(accept(findings, accepted))),
         records=records,
         without_lungs=tuple(sentences),
         seconds_of=clock.stop(),

@@ -65,6 +65,10 @@ def audit(
         str | None, typer.Option(help="Regular expression; its first group names the patient in a path.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the probes for shortcuts.")] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="CODE=REASON of a blocker that is known and accepted, repeatable; it is recorded."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Say whether a data set can be trusted; exit code 1 when something makes its figures untrue."""
@@ -73,7 +77,12 @@ def audit(
     from hilum.audit.run import run_audit
     from hilum.config.load import load_config
 
-    result = run_audit(data, out, config=load_config(), patient_pattern=patient_pattern, deep=not quick)
+    accepted = {code: reason for code, _, reason in (one.partition("=") for one in accept or ())}
+    if not all(reason.strip() for reason in accepted.values()):
+        raise typer.BadParameter("--accept needs CODE=REASON; say why the blocker is accepted.")
+    result = run_audit(
+        data, out, config=load_config(), patient_pattern=patient_pattern, deep=not quick, accepted=accepted
+    )
     if as_json:
         print(json.dumps([finding_record(finding) for finding in result.findings], indent=2, allow_nan=False))
     else:
