@@ -52,9 +52,9 @@ def _print_text(made: "CommissionedSite") -> None:
     from hilum.evaluation.measure import format_percent, format_score
 
     judged, gate = made.judged, made.facts["gate"]
-    print(
-        f"{made.facts['site']} with {made.facts['model']}: {made.facts['films_used']} films, {made.facts['films_excluded']} left out"
-    )
+    facts = made.facts
+    read = f"{facts['films_used']} films, {facts['films_excluded']} left out"
+    print(f"{facts['site']} with {facts['model']}: {read}")
     if gate is not None:
         _print_gate(gate)
     if judged is not None:
