@@ -1,4 +1,5 @@
 import uuid
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter
@@ -220,3 +221,12 @@ def test_the_journal_holds_what_was_called_in_the_scenario_in_force(running: Run
     running.predict()
     (record,) = running.records("predict")
     assert (record.facts["called"], record.facts["scenario"]) == ("Tuberculosis", "screening")
+
+
+def test_a_bare_uvicorn_finds_the_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from hilum.serving import app as module
+
+    monkeypatch.setenv("HILUM_DATA", str(tmp_path))
+    assert {"/predict", "/health"} <= {route.path for route in module.app.routes if hasattr(route, "path")}
+    with pytest.raises(AttributeError, match="has no attribute 'application'"):
+        _ = module.application

@@ -227,3 +227,14 @@ async def _collect(request: Request, error: Exception) -> Response:
     response.raw_headers = messages[0]["headers"]
     exchange_of(request.scope)
     return response
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Make `uvicorn hilum.serving.app:app` work (report 12.3), from the settings in the environment.
+
+    `hilum serve` is meant for use: it adds the protocol limits, the TLS floor, the drain and the refusals
+    at the connection (docs/deployment.md).
+    """
+    if name == "app":
+        return create_app(ServiceSettings())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
