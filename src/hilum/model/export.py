@@ -13,9 +13,11 @@ import logging
 import warnings
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
+from hilum.files import write_atomic
 from hilum.model.classifier import FilmClassifier, Scores
 
 INPUT_NAME = "films"
@@ -65,8 +67,21 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
             )
         assert program is not None  # only with fallback to the old exporter
         program.save(str(temporary), external_data=False)
-        temporary.replace(path)
+        write_atomic(path, _without_origins(temporary))
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
         temporary.unlink(missing_ok=True)
+
+
+def _without_origins(graph: Path) -> bytes:
+    """Return a graph without what the exporter notes of every node: files and lines of its machine."""
+    model = onnx.load(graph)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+        value.doc_string = ""
+    del model.graph.metadata_props[:]
+    return bytes(model.SerializeToString(deterministic=True))
