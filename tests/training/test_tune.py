@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from hilum.config.load import load_config
 from hilum.config.schema import TrainConfig
-from hilum.domain.errors import ConfigError
+from hilum.domain.errors import ConfigError, TrainingDiverged
 from hilum.training import tune
 from hilum.training.run import run_training
 from hilum.training.tune import STUDY_NAME, run_search
@@ -162,3 +162,27 @@ def test_a_worker_that_loses_the_race_for_a_new_database_tries_again(tmp_path: P
     study = tune._open_study(f"sqlite:///{tmp_path / 'study.db'}", first_seed=1)
     assert study.study_name == tune.STUDY_NAME
     assert len(tried) == 2
+
+
+def test_trials_stand_in_one_experiment(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import mlflow
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    config = load_config(overrides=[*SETTINGS, "training.epochs=1", "tracking.backend=mlflow"])
+    run_search(config, tiny_data, tmp_path, trials=2)
+    assert [path.name for path in tmp_path.rglob("mlflow.db")] == ["mlflow.db"]
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (experiment,) = [one for one in client.search_experiments() if one.name == "hilum"]
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
+def test_a_trial_that_diverges_does_not_end_the_search(
+    config: TrainConfig, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def diverge(*_: object, **__: object) -> None:
+        raise TrainingDiverged("epoch 1: the validation loss is nan.")
+
+    monkeypatch.setattr(tune, "run_training", diverge)
+    result = run_search(config, tiny_data, tmp_path, trials=2)
+    assert (result.completed, result.best_val_f1) == (0, None)
+    assert [trial.state for trial in load_study(result.storage).trials] == [TrialState.FAIL] * 2

@@ -68,7 +68,13 @@ class PreparedRun:
 
 
 def prepare_run(
-    config: TrainConfig, dataset: Dataset, fabric: Fabric, folder: RunFolder, *, start: Path | None
+    config: TrainConfig,
+    dataset: Dataset,
+    fabric: Fabric,
+    folder: RunFolder,
+    *,
+    start: Path | None,
+    tracking_folder: Path,
 ) -> PreparedRun:
     """Assemble a run from its configuration, or take one up from the checkpoint `start`.
 
@@ -111,7 +117,7 @@ def prepare_run(
     log.info("parameters: %d in all, %d trainable frozen, %d trainable unfrozen", *network.count_parameters())
     if fabric.is_global_zero:
         write_manifest(dataset.manifest, folder.manifest)
-    tracker = make_tracker(config.tracking if fabric.is_global_zero else Tracking(), folder.root)
+    tracker = make_tracker(config.tracking if fabric.is_global_zero else Tracking(), tracking_folder)
     tracker.log_settings(_flatten(dump_config(config)))
     sample = train.sample(TRAIN_SAMPLE_FILMS, seed=config.reproducibility.seed)
     return PreparedRun(folder, trainer, loader, sample, val, history, provenance, average, tracker)

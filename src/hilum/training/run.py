@@ -52,7 +52,13 @@ class TrainingResult:
 
 
 def run_training(
-    config: TrainConfig, data: Path, out: Path, *, resume: bool = False, on_epoch: OnEpoch | None = None
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+    tracking_folder: Path | None = None,
 ) -> TrainingResult:
     """Train on the train split of `data`, choose by validation macro F1, write the run into `out`.
 
@@ -64,6 +70,8 @@ def run_training(
         Go on after the last finished epoch of `out`; starts at the beginning when there is none.
     on_epoch
         Called with the history after each epoch; what it raises ends the run, resumable.
+    tracking_folder
+        Where a tracker keeps its files, shared by the runs of a search; `out` by default.
 
     Raises
     ------
@@ -85,7 +93,9 @@ def run_training(
         if start is None:
             check_weights(config.model)  # before any film is read, which can take minutes
         dataset = open_dataset(data, config)
-        run = prepare_run(config, dataset, fabric, folder, start=start)
+        run = prepare_run(
+            config, dataset, fabric, folder, start=start, tracking_folder=tracking_folder or out
+        )
         try:
             verdict = _train_epochs(run, config, on_epoch)
             refit = config.loss.refit_kind and can_fit_kind(run.loader.films)

@@ -18,7 +18,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from hilum.config.schema import TrainConfig
-from hilum.domain.errors import ConfigError
+from hilum.domain.errors import ConfigError, TrainingDiverged
 from hilum.training.run import run_training
 from hilum.training.stopping import History
 
@@ -85,9 +85,11 @@ def run_search(
 
         # one number per worker and storage: trial numbers are unique over all workers of a study
         folder = out / "trials" / f"{trial.number:04d}"
-        return run_training(_with_settings(config, settings), data, folder, on_epoch=report).best_val_f1
+        tried = _with_settings(config, settings)
+        # one place for all trials: beside each other they can be compared
+        return run_training(tried, data, folder, on_epoch=report, tracking_folder=out).best_val_f1
 
-    study.optimize(objective, n_trials=trials, catch=())
+    study.optimize(objective, n_trials=trials, catch=(TrainingDiverged,))
     return _sum_up(study, named, out)
 
 
