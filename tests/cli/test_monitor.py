@@ -50,7 +50,7 @@ def test_check_says_in_words_what_it_rests_on(data: Path):
     _, printed = run("check", "--data", str(data))
     assert "over        refused " in printed
     assert "not-enough  calls:Normal" in printed
-    assert "the mean grey level of films: not enough yet, 40 of 274 films." in printed
+    assert "the mean grey level of films: not enough yet, 40 of 248 films." in printed
 
 
 def test_report_writes_a_page_and_names_what_is_over(data: Path, tmp_path: Path):
@@ -59,7 +59,7 @@ def test_report_writes_a_page_and_names_what_is_over(data: Path, tmp_path: Path)
     assert "over: refused" in printed
     record = json.loads((tmp_path / "out/monitoring.json").read_text())
     assert [alert["name"] for alert in record["alerts"]] == ["HilumFilmsRefused"]
-    assert record["reference"] == "440 validation films"
+    assert record["reference"] == "531 test films"
 
 
 def test_a_baseline_of_too_few_films_is_refused(data: Path):

@@ -28,7 +28,7 @@ def test_no_name_of_a_file_and_no_key_leaves_but_in_its_header(room: ReadingRoom
     expect(room.row(1)).to_contain_text("DOE^JANE 1961-02-03.png")
     [sent] = room.seen()["uploads"]
     assert (sent["filename"], sent["content_type"]) == ("film", "application/octet-stream")
-    assert sent["query"] == "film=true"
+    assert sent["query"] == "film=true&overrule=false"
     assert "DOE" not in str(sent)
     assert sent["headers"]["authorization"] == "Bearer hilum_clin.secret"
     assert "DOE" not in room.page.title() + room.page.url

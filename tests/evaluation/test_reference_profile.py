@@ -58,14 +58,14 @@ def test_coordinates_are_whitened_and_fit_into_a_short_text():
     assert unpack_coordinates("") is None
 
 
-def test_the_released_model_carries_the_profile_of_its_validation_films():
+def test_the_released_model_carries_the_profile_of_its_test_films():
     folder = find_released()
     profile = read_reference(folder, weights_sha256=read_bundle(folder).facts["weights_sha256"])
     assert profile is not None
-    assert profile.made_of == "440 validation films"
-    assert profile.films == 440
+    assert profile.made_of == "531 test films"
+    assert profile.films == 531
     assert profile.labelled is not None
-    assert profile.labelled.confusion.sum(axis=1).tolist() == [166, 234, 40]
+    assert profile.labelled.confusion.sum(axis=1).tolist() == [233, 256, 42]
 
 
 def test_a_profile_of_another_model_is_refused(tmp_path: Path):

@@ -56,8 +56,10 @@ def test_from_drift_to_a_candidate_in_production_and_back(tmp_path: Path):
     check_registry(tmp_path, decision)
     with closing(drill.open_service(tmp_path / "service")) as journal:
         codes = [record.code for record in journal.read(kinds=["monitor"], limit=1_000)]
-    assert codes == [
-        "alert-opened", "retraining-triggered", "retraining-building", "retraining-judged",
+    decided = codes.index("retraining-triggered")
+    assert set(codes[:decided]) == {"alert-opened"}
+    assert codes[decided:] == [
+        "retraining-triggered", "retraining-building", "retraining-judged",
         "retraining-promoted", "retraining-rolled-back",
     ]  # fmt: skip
 

@@ -352,6 +352,14 @@ def test_a_failure_at_another_site_refuses():
         assert len(refusals_of(with_external(spoil))) == 1
 
 
+def test_a_calibration_that_few_films_of_another_site_leave_open_is_not_judged_there():
+    open_ = with_external(lambda e: e["calibration"]["after"].update(ece=measure(0.08, 0.02, 0.13)))
+    refusals, not_judged = judge_promotion(open_, None)
+    assert refusals == ()
+    figure = "calibration error on 'external' 0.080 (0.020 to 0.130)"
+    assert f"{figure}: too few films to say whether it is above 0.1." in not_judged
+
+
 def test_a_class_that_another_site_has_no_films_of_is_not_judged_there():
     none = {"sensitivity": {"value": None, "reason": "none"}}
     model = with_external(lambda e: scenario(e, "Pneumonia").update(none))

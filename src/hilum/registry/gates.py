@@ -68,20 +68,29 @@ def judge_sensitivity(candidate: MeasuredModel, current: MeasuredModel | None) -
 
 
 def judge_calibration(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
-    """Refuse an expected calibration error whose interval reaches above what is accepted, on any films."""
+    """Refuse an expected calibration error that may be above what is accepted.
+
+    On the first evaluation's films the whole interval has to lie within it. On any others the model is
+    refused once the whole interval lies above; few films give a wide interval, which is stated, not judged.
+    """
     del current
-    refusals = []
-    for place, evaluation, _ in _judged(candidate):
+    refusals: list[str] = []
+    not_judged: list[str] = []
+    for place, evaluation, is_first in _judged(candidate):
         figure = find_figure(evaluation, "calibration", "after", "ece")
-        if figure is None or figure.high is None:
+        if figure is None or figure.low is None or figure.high is None:
             refusals.append(
                 f"the calibration error{place} is not known with an interval. Evaluate with this hilum."
             )
-        elif figure.high > MAX_ECE:
+        elif figure.low > MAX_ECE or (is_first and figure.high > MAX_ECE):
             refusals.append(
                 f"calibration error{place} {figure}; its upper bound may be {MAX_ECE:g} at most. Recalibrate."
             )
-    return Verdict(tuple(refusals))
+        elif figure.high > MAX_ECE:
+            not_judged.append(
+                f"calibration error{place} {figure}: too few films to say whether it is above {MAX_ECE:g}."
+            )
+    return Verdict(tuple(refusals), tuple(not_judged))
 
 
 def judge_subgroups(candidate: MeasuredModel, current: MeasuredModel | None) -> Verdict:
