@@ -297,6 +297,24 @@ def test_bundle_is_released_again_with_the_same_weights(
     assert weights[0] == weights[1]
 
 
+def test_a_bundle_released_again_keeps_where_it_was_measured_and_what_its_use_excludes(
+    checkpoint: Path, tiny_evaluation: Path, tmp_path: Path
+):
+    shutil.copytree(tiny_evaluation, tmp_path / "evaluation-external")
+    both = [tiny_evaluation, tmp_path / "evaluation-external"]
+    excluded = {"external": "fails there"}
+    first = write_bundle(
+        checkpoint, both, tmp_path / "a", version="0.1.0", released=DAY, excluded_from_use=excluded
+    )
+    for number, evaluations in enumerate(([], both)):
+        again = write_bundle(
+            first.folder, evaluations, tmp_path / str(number), version="0.1.1", released=DAY
+        ).facts
+        assert (again["evaluations"], again["excluded_from_use"]) == (["test", "external"], excluded)
+    with pytest.raises(CheckpointError, match="was measured on external as well; the evaluations given are"):
+        write_bundle(first.folder, [tiny_evaluation], tmp_path / "c", version="0.1.1", released=DAY)
+
+
 def test_what_a_release_is_held_against_is_one_model_measured_once_on_each_set(tmp_path: Path):
     def write(label: str, weights: str) -> Path:
         folder = tmp_path / f"evaluation-{label}"

@@ -2,8 +2,9 @@
 
 Prediction sets, referral rules and WHO's cut-off are on calibrated probabilities. With three classes another
 temperature changes which of two films has the higher probability of a class, so no cut-off can be carried
-over: each is fitted again on validation films at the new temperature, and the bundle is measured with it. The
-temperature itself is given, and is never fitted on those films. Promotes nothing.
+over: each is fitted again on validation films at the new temperature, and the bundle is measured with it,
+wherever it was measured before. The temperature itself is given, and is never fitted on those films. Promotes
+nothing.
 """
 
 from datetime import date
@@ -15,12 +16,11 @@ from hilum.evaluation.evaluate import GivenAnswers
 from hilum.evaluation.run import run_evaluation
 from hilum.explain.attention_summary import summarize_attention
 from hilum.registry.bundle import Bundle, read_bundle
+from hilum.registry.measured import look_up, read_measured
 from hilum.registry.release import write_bundle
 from hilum.registry.scorers import load_scorer
 from hilum.registry.store import ModelStore
 from hilum.registry.versions import propose_version
-
-_SPLIT = "test"
 
 
 def release_recalibrated(
@@ -42,9 +42,10 @@ def release_recalibrated(
     name
         Of the bundle, or production.
     data
-        The data set it was evaluated on: its validation films give the cut-offs, its test films the figures.
+        The data set it was evaluated on: its validation films give the cut-offs, the splits of the bundle's
+        evaluations the figures.
     out
-        Folder of the evaluation.
+        Folder of the evaluations.
     films
         Labelled answers that the temperature was fitted on.
 
@@ -63,15 +64,18 @@ def release_recalibrated(
         )
     bundle = read_bundle(store.resolve(name))
     given = GivenAnswers(Temperature(temperature, films=films, reason=f"fitted on {films} labelled answers"))
-    folder = out / f"evaluation-{_SPLIT}"
-    run_evaluation(
-        load_scorer(bundle), bundle.name, data, folder, split=_SPLIT, attention=summarize_attention,
-        given=given,
-    )  # fmt: skip
+    scorer = load_scorer(bundle)
+    folders = []
+    for label, evaluation in read_measured(bundle).evaluations.items():
+        folders.append(out / f"evaluation-{label}")
+        split = str(look_up(evaluation, "provenance", "split"))
+        run_evaluation(
+            scorer, bundle.name, data, folders[-1], split=split, attention=summarize_attention, given=given
+        )
     newest = store.newest()
     facts = {key: bundle.facts[key] for key in ("class_names", "settings", "weights_sha256")}
     made = write_bundle(
-        bundle.folder, [folder], store.root, version=propose_version(facts, newest.facts if newest else None),
+        bundle.folder, folders, store.root, version=propose_version(facts, newest.facts if newest else None),
         released=today, private_key=private_key,
     )  # fmt: skip
     store.record_release(made.name, by=by, reason=f"recalibrated: temperature {temperature:.4f}")

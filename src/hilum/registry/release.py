@@ -85,16 +85,16 @@ def write_bundle(
         Signs the bundle, see `hilum.registry.signing`.
     against
         Evaluations of the version that this one is to replace, on the same films: promotion compares them.
-
     excluded_from_use
         Labels of evaluations whose films the model is not meant for, each with the reason: their figures do
-        not stand in the way of promotion, and the card says so first.
+        not stand in the way of promotion, and the card says so first. A bundle keeps its own.
 
     Raises
     ------
     CheckpointError
-        If an evaluation is of another model, one that is excluded is not among those after the first, the
-        version breaks the rules of `hilum.registry.versions`, or the bundle exists.
+        If an evaluation is of another model, one that is excluded is not among those after the first, one
+        that the bundle had is missing, the version breaks the rules of `hilum.registry.versions`, or the
+        bundle exists.
     """
     if not _VERSION.fullmatch(version):
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
@@ -107,7 +107,9 @@ def write_bundle(
     if final.exists():
         raise CheckpointError(f"{final}: exists; a release is never overwritten. Raise the version.")
     first = next(iter(reports.values()))
-    excluded = dict(excluded_from_use or {})
+    own = read_bundle(checkpoint_path).facts if checkpoint_path.is_dir() else {}
+    _check_kept(own, reports)
+    excluded = {**own.get("excluded_from_use", {}), **(excluded_from_use or {})}
     for label in excluded:
         if label not in list(reports)[1:]:
             raise CheckpointError(
@@ -176,6 +178,16 @@ def _check_version(facts: dict[str, Any], out: Path) -> None:
     problems = check_version(facts, newest.facts if newest else None)
     if problems:
         raise CheckpointError(f"{facts['name']}: " + " ".join(problems))
+
+
+def _check_kept(own: Mapping[str, Any], reports: Mapping[str, object]) -> None:
+    """Refuse to drop an evaluation of a bundle: the same weights would be judged by fewer films."""
+    dropped = [label for label in own.get("evaluations", ()) if label not in reports]
+    if dropped:
+        raise CheckpointError(
+            f"{own['name']}: was measured on {', '.join(dropped)} as well; the evaluations given are"
+            f" {', '.join(reports)}. Evaluate its weights there too, and give all of them."
+        )
 
 
 def _write_graphs(
