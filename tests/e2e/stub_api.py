@@ -235,6 +235,8 @@ async def monitoring(request: Request) -> Response:
         return caller
     if request.url.path.endswith("/curves"):
         return JSONResponse(stub_monitoring.curves(int(request.query_params["days"])))
+    if request.url.path.endswith("/reliability"):
+        return JSONResponse(stub_monitoring.reliability())
     return JSONResponse(stub_monitoring.monitoring(State.seen.alerts))
 
 
@@ -378,6 +380,7 @@ app = Starlette(
         Route("/audit/verify", verify),
         Route("/monitoring", monitoring),
         Route("/monitoring/curves", monitoring),
+        Route("/monitoring/reliability", monitoring),
         Route("/monitoring/alerts", alerts),
         Route("/monitoring/alerts/{id}", alerts),
         Route("/monitoring/alerts/{id}/acknowledge", alerts, methods=["POST"]),

@@ -125,6 +125,21 @@ def curves(days: int) -> dict[str, Any]:
     }
 
 
+def reliability() -> dict[str, Any]:
+    """Two weeks: one with a diagram, and one before it with too few labelled films."""
+    week = {"since": _day(20), "until": _day(47), "made_at": "2026-11-23T00:00:31.000000Z", "needed": 100}
+    few = "calibration on labelled films: not enough yet, 41 of 100 films."
+    error = "expected calibration error: 0.091 (0.050 to 0.134) of 210 labelled films, at most 0.1."
+    return {
+        "model_version": MODEL,
+        "weeks": [
+            {**week, **DIAGRAM, "films": 210, "ece": 0.0912, "slope": 1.04, "sentences": [error]},
+            {**week, "since": _day(13), "until": _day(40), "films": 41, "ece": None, "slope": None,
+             "sentences": [few], "bins": []},
+        ],
+    }  # fmt: skip
+
+
 def _points(signal: dict[str, Any]) -> list[dict[str, Any]]:
     points = []
     for number in range(DAYS):

@@ -15,6 +15,7 @@ from hilum.serving.monitoring_schemas import (
     AlertOut,
     CurvesOut,
     MonitoringOut,
+    ReliabilityOut,
     ReviewQueueOut,
 )
 from tests.e2e import stub_monitoring
@@ -51,6 +52,7 @@ def test_what_the_stub_says_is_in_the_shapes_of_the_service() -> None:
         assert set(AlertOut.model_validate(alert).model_dump()) == set(alert)
         AlertDetailOut.model_validate({**alert, "evidence": stub_monitoring.evidence(alert)})
     CurvesOut.model_validate(stub_monitoring.curves(90))
+    ReliabilityOut.model_validate(stub_monitoring.reliability())
     ReviewQueueOut.model_validate({"waiting": 3, "cases": stub_monitoring.cases()})
 
 
@@ -208,6 +210,24 @@ def test_the_reliability_diagram_is_a_table_too(room: ReadingRoom) -> None:
     room.page.get_by_text("The diagram as a table").click()
     last = room.page.locator("figure", has=drawing).locator("tbody tr").last
     assert texts(last.locator("th, td")) == ["90.0 % to 100.0 %", "96.0 %", "87.0 %", "92"]
+
+
+def test_each_week_has_its_reliability_diagram_or_the_number_it_lacks(room: ReadingRoom) -> None:
+    open_monitoring(room)
+    newest, before = room.page.locator("details.week").all()
+    expect(newest.locator("summary")).to_have_text(
+        "2026-10-26 to 2026-11-22: ECE 0.091, slope 1.04, 210 labelled films"
+    )
+    expect(before.locator("summary")).to_have_text(
+        "2026-10-19 to 2026-11-15: not enough labelled films, 41 of 100"
+    )
+    expect(newest.locator(".dot")).to_have_count(0)  # drawn when it is opened
+    newest.locator("summary").first.click()
+    expect(newest.locator(".dot")).to_have_count(6)
+    expect(newest).to_contain_text("Expected calibration error: 0.091 (0.050 to 0.134) of 210 labelled films")
+    before.locator("summary").click()
+    expect(before).to_contain_text("Calibration on labelled films: not enough yet, 41 of 100 films.")
+    expect(before.locator("svg")).to_have_count(0)
 
 
 def test_an_alert_opens_down_to_its_films_and_each_to_its_record(room: ReadingRoom) -> None:

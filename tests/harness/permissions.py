@@ -30,6 +30,7 @@ PERMISSIONS: dict[str, dict[str, frozenset[str | None]]] = {
     "/audit/verify": {"GET": OVERSIGHT},
     "/monitoring": {"GET": OVERSIGHT},
     "/monitoring/curves": {"GET": OVERSIGHT},
+    "/monitoring/reliability": {"GET": OVERSIGHT},
     "/monitoring/alerts": {"GET": OVERSIGHT},
     "/monitoring/alerts/{alert_id}": {"GET": OVERSIGHT},
     "/monitoring/alerts/{alert_id}/acknowledge": {"POST": ADMIN},

@@ -72,7 +72,7 @@ def test_without_a_model_nothing_is_watched(running: Running, monkeypatch: pytes
         raise Unavailable("No model is in use.")
 
     monkeypatch.setattr(running.service.models, "describe", none)
-    for path in ("/monitoring", "/monitoring/curves"):
+    for path in ("/monitoring", "/monitoring/curves", "/monitoring/reliability"):
         answer = running.get(path, "auditor")
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
 
@@ -103,6 +103,25 @@ def test_curves_hold_the_kept_days_of_the_model_in_use_alone(running: Running):
     assert [point["day"] for point in short["curves"]["repeated"]] == [days[1], found["until"]]
     for bad in ("days=0", "days=367", "days=many"):
         assert running.get(f"/monitoring/curves?{bad}", "auditor").status_code == 422
+
+
+def test_the_weekly_diagram_says_how_many_labelled_films_it_lacks(running: Running):
+    running.service.watcher.look()
+    running.service.watcher.look()
+    found = running.get("/monitoring/reliability", "auditor").json()
+    assert found["model_version"] == NAME
+    (week,) = found["weeks"]  # one, however often it is looked
+    today = datetime.now(UTC)
+    assert week["until"] == f"{today - timedelta(days=today.weekday() + 1):%Y-%m-%d}"
+    assert (week["films"], week["needed"], week["ece"], week["slope"], week["bins"]) == (
+        0,
+        100,
+        None,
+        None,
+        [],
+    )
+    assert week["sentences"] == ["calibration on labelled films: not enough yet, 0 of 100 films."]
+    assert running.get("/monitoring/reliability?weeks=0", "auditor").status_code == 422
 
 
 def test_an_alert_is_opened_down_to_its_films_and_their_records(running: Running):
@@ -259,6 +278,7 @@ def test_a_review_of_nothing_or_of_no_class_is_refused(running: Running):
     [
         ("GET", "/monitoring", ["clinician"]),
         ("GET", "/monitoring/curves", ["clinician"]),
+        ("GET", "/monitoring/reliability", ["clinician"]),
         ("GET", "/monitoring/alerts", ["clinician"]),
         ("GET", f"/monitoring/alerts/{NO_SUCH_ID}", ["clinician"]),
         ("POST", f"/monitoring/alerts/{NO_SUCH_ID}/acknowledge", ["clinician", "auditor"]),

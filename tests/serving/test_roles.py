@@ -33,6 +33,7 @@ REVIEWED = {
     ("GET", "/audit/verify"): OVERSIGHT,
     ("GET", "/monitoring"): OVERSIGHT,
     ("GET", "/monitoring/curves"): OVERSIGHT,
+    ("GET", "/monitoring/reliability"): OVERSIGHT,
     ("GET", "/monitoring/alerts"): OVERSIGHT,
     ("GET", "/monitoring/alerts/{alert_id}"): OVERSIGHT,
     ("POST", "/monitoring/alerts/{alert_id}/acknowledge"): {"admin"},

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from hilum.domain.errors import ConfigError
 
-PRESENT = "0002"
+PRESENT = "0003"
 """The newest step in `migrations/versions`."""
 
 _Transaction = Callable[[], AbstractContextManager[Connection]]

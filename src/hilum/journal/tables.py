@@ -138,6 +138,16 @@ class SignalDayRow(Base):
     films: Mapped[int]
 
 
+class ReliabilityWeekRow(Base):
+    """The reliability diagram of the week that ended with the day `until`; `record` is JSON."""
+
+    __tablename__ = "reliability_weeks"
+
+    until: Mapped[str] = mapped_column(String(10), primary_key=True)
+    model_version: Mapped[str] = mapped_column(TEXT, primary_key=True)
+    record: Mapped[str] = mapped_column(Text)
+
+
 class AlertRow(Base):
     """An alert from its opening to its end; `evidence` is JSON without anything of a person."""
 

@@ -1,4 +1,4 @@
-"""One look at a model in use: count what is new, judge every signal, keep the day, open and end alerts.
+"""One look at a model in use: count what is new, judge every signal, keep day and week, open and end alerts.
 
 It ends with the triggers of retraining, which may ask for a decision (`hilum.monitoring.retraining`).
 
@@ -50,6 +50,7 @@ from hilum.monitoring.performance import (
     critical_misses,
     mean_confidence,
 )
+from hilum.monitoring.reliability import keep_weekly
 from hilum.monitoring.retraining import Retraining
 from hilum.monitoring.rollup import ANSWERS, ANY_MODEL, catch_up, read_counts
 from hilum.monitoring.signal import Assessment, Signal
@@ -84,7 +85,7 @@ class Monitor:
         self.retraining = Retraining(journal)
 
     def look(self, model_version: str, reference: ReferenceProfile | None) -> Look:
-        """Count, judge, keep and alert.
+        """Count, judge, keep (once a week the reliability diagram too) and alert.
 
         Parameters
         ----------
@@ -102,6 +103,7 @@ class Monitor:
         assessment = self.assess(model_version, reference)
         with self.journal.storage.write() as connection:
             _keep_day(connection, assessment)
+        keep_weekly(self.journal, model_version)
         opened, ended = self.alerts.update(assessment)
         decision = self.retraining.update(assessment)
         return Look(assessment, tuple(opened), tuple(ended), decision)

@@ -22,11 +22,13 @@ from hilum.monitoring.alerts import Alert
 from hilum.monitoring.catalogue import BY_SIGNAL
 from hilum.monitoring.curves import Point, read_curves
 from hilum.monitoring.monitor import Monitor
+from hilum.monitoring.reliability import WeeklyDiagram, read_weekly
 from hilum.monitoring.signal import Assessment, Group, Signal, State
 
 PAGE_FILE, RECORD_FILE = "monitoring.html", "monitoring.json"
 _WIDTH, _HEIGHT = 640.0, 120.0
 _LEAST_P = 1e-12
+_WEEK_DAYS = 7
 _ROOM = 1.15  # of the highest value, above it
 _STATES = {
     State.OVER: "over",
@@ -50,6 +52,7 @@ class MonitoringReport:
     assessment: Assessment
     alerts: Sequence[Alert]
     curves: Mapping[str, Sequence[Point]]
+    weeks: Sequence[WeeklyDiagram]
 
 
 def make_report(
@@ -65,7 +68,8 @@ def make_report(
     look = monitor.look(model_version, reference)
     since = f"{look.assessment.at - timedelta(days=days - 1):%Y-%m-%d}"
     curves = read_curves(monitor.journal.storage, model_version, since=since)
-    return MonitoringReport(look.assessment, monitor.alerts.find(), curves)
+    weeks = read_weekly(monitor.journal.storage, model_version, weeks=math.ceil(days / _WEEK_DAYS))
+    return MonitoringReport(look.assessment, monitor.alerts.find(), curves, weeks)
 
 
 def to_record(report: MonitoringReport) -> dict[str, Any]:
@@ -79,6 +83,10 @@ def to_record(report: MonitoringReport) -> dict[str, Any]:
         "signals": [signal_record(signal) for signal in assessment.signals],
         "alerts": [_alert_record(alert) for alert in report.alerts],
         "curves": {name: [asdict(point) for point in points] for name, points in report.curves.items()},
+        "reliability_weeks": [
+            {**asdict(week), "sentences": list(week.sentences), "bins": list(week.bins)}
+            for week in report.weeks
+        ],
     }
 
 
@@ -139,6 +147,7 @@ def render_page(report: MonitoringReport) -> str:
         ended_alerts=[alert for alert in report.alerts if not alert.is_open],
         groups=groups,
         diagram=_diagram(assessment),
+        weeks=report.weeks,
         width=_WIDTH,
         height=_HEIGHT,
     )

@@ -68,6 +68,7 @@ TABLE: dict[tuple[str, str], Access] = {
     ("GET", "/audit/verify"): Access(_OVERSIGHT, "read-audit"),
     ("GET", "/monitoring"): Access(_OVERSIGHT, "read-audit"),
     ("GET", "/monitoring/curves"): Access(_OVERSIGHT, "read-audit"),
+    ("GET", "/monitoring/reliability"): Access(_OVERSIGHT, "read-audit"),
     ("GET", "/monitoring/alerts"): Access(_OVERSIGHT, "read-audit"),
     ("GET", "/monitoring/alerts/{alert_id}"): Access(_OVERSIGHT, "read-audit"),
     ("POST", "/monitoring/alerts/{alert_id}/acknowledge"): Access(_ADMIN, "admin"),  # auditors read only

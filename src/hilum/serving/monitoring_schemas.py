@@ -121,6 +121,40 @@ class CurvesOut(Outgoing):
     curves: dict[str, list[PointOut]] = Field(description="By name of the signal, the oldest day first.")
 
 
+class ReliabilityBinOut(Outgoing):
+    """Films whose stated probability lay between `low` and `high`."""
+
+    low: float = Field(examples=[0.8])
+    high: float = Field(examples=[0.867])
+    films: int = Field(examples=[31])
+    mean_probability: float | None = Field(examples=[0.83], description="null without films.")
+    observed_rate: float | None = Field(examples=[0.81], description="Share that was right.")
+
+
+class WeeklyDiagramOut(Outgoing):
+    """The reliability diagram of one week (report 8.3); see `hilum.monitoring.reliability`."""
+
+    since: str = Field(examples=["2026-10-26"], description="First day of the labels.")
+    until: str = Field(examples=["2026-11-22"], description="Last day of the labels, a Sunday.")
+    made_at: datetime
+    films: int = Field(examples=[212], description="Labelled films found.")
+    needed: int = Field(examples=[100], description="Labelled films without which nothing is stated.")
+    ece: float | None = Field(examples=[0.041], description="null when it is not stated.")
+    slope: float | None = Field(examples=[0.96], description="null when it is not stated.")
+    sentences: list[str] = Field(
+        examples=[["calibration on labelled films: not enough yet, 12 of 100 films."]],
+        description="With intervals, or why nothing is stated.",
+    )
+    bins: list[ReliabilityBinOut] = Field(description="Empty when nothing is stated.")
+
+
+class ReliabilityOut(Outgoing):
+    """The kept diagrams of the model in use; a week in which the service did not run is absent."""
+
+    model_version: str = Field(examples=[EXAMPLE_NAME])
+    weeks: list[WeeklyDiagramOut] = Field(description="The newest first.")
+
+
 class ReviewedAnswerOut(Outgoing):
     """What the model said of a film; nothing of who asked."""
 

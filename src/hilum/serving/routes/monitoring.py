@@ -1,4 +1,4 @@
-"""GET /monitoring and below: signals, their curves, and alerts with the films behind them."""
+"""GET /monitoring and below: signals, curves, weekly diagrams, and alerts with the films behind them."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -10,6 +10,7 @@ from hilum.domain.errors import InputError
 from hilum.monitoring.alerts import Alert, Alerts
 from hilum.monitoring.catalogue import CATALOGUE
 from hilum.monitoring.curves import read_curves
+from hilum.monitoring.reliability import read_weekly
 from hilum.monitoring.signal import Assessment, Signal
 from hilum.serving.exchange import Outcome
 from hilum.serving.monitoring_schemas import (
@@ -18,6 +19,7 @@ from hilum.serving.monitoring_schemas import (
     AlertOut,
     CurvesOut,
     MonitoringOut,
+    ReliabilityOut,
     SignalOut,
 )
 from hilum.serving.refusals import Conflict, NotFound, Unavailable
@@ -28,6 +30,7 @@ from hilum.serving.service import Service
 router = APIRouter(prefix="/monitoring", tags=["monitoring"], responses=problems(*GUARDED, 404, 409, 422))
 _MAX_DAYS = 366
 _MAX_ALERTS = 200
+_MAX_WEEKS = 520
 _KINDS = {kind.name: kind for kind in CATALOGUE}
 AlertId = Annotated[RequestId, Path(examples=[EXAMPLE_ID])]
 Days = Annotated[int, Query(ge=1, le=_MAX_DAYS)]
@@ -56,6 +59,18 @@ def read_signal_curves(service: ServiceDep, days: Days = 90) -> CurvesOut:
     curves = {signal: [asdict(point) for point in points] for signal, points in found.items()}
     return CurvesOut.model_validate(
         {"model_version": name, "since": since, "until": f"{now:%Y-%m-%d}", "curves": curves}
+    )
+
+
+@router.get("/reliability", response_model=ReliabilityOut)
+def read_reliability(
+    service: ServiceDep, weeks: Annotated[int, Query(ge=1, le=_MAX_WEEKS)] = 13
+) -> ReliabilityOut:
+    """Return the reliability diagrams of the newest weeks, made by the service and kept (report 8.3)."""
+    name = _newest(service).model_version
+    found = read_weekly(service.journal.storage, name, weeks=weeks)
+    return ReliabilityOut.model_validate(
+        {"model_version": name, "weeks": [asdict(diagram) for diagram in found]}
     )
 
 

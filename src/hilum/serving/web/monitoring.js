@@ -6,6 +6,7 @@ import { makeHistogram, makeReliability } from "./diagrams.js";
 import { announce, keepFocus, make, say } from "./element.js";
 import { listDetail, makeFactList } from "./evidence.js";
 import { counted, utc } from "./format.js";
+import { makeWeeks } from "./reliability.js";
 import { describeBasis, describeState, nameOf, writeLimit, writeValue, writeWindow } from "./signals.js";
 
 const DAYS_SHOWN = 90;
@@ -39,13 +40,18 @@ export function showMonitoring(session, place) {
     part("monitoring-again").disabled = true;
     try {
       const now = await api.get("monitoring");
-      const [past, all] = await Promise.all([api.get("monitoring/curves", { days: DAYS_SHOWN }), api.get("monitoring/alerts")]);
+      const [past, all, kept] = await Promise.all([
+        api.get("monitoring/curves", { days: DAYS_SHOWN }),
+        api.get("monitoring/alerts"),
+        api.get("monitoring/reliability"),
+      ]);
       showLook(now);
       const ended = all.filter((/** @type {import("./types.js").Alert} */ alert) => alert.closed_at !== null);
       showAlerts(now.alerts, ended);
       const history = { curves: past.curves, days: findDays(past) };
       const groups = Object.entries(GROUPS).map(([id, words]) => makeGroup(id, words, now.signals, history, unfolded));
       part("monitoring-groups").replaceChildren(...groups);
+      part("monitoring-groups").querySelector('[aria-labelledby="group-calibration"]').append(makeWeeks(kept.weeks));
     } catch (problem) {
       const { message, fix } = /** @type {import("./api.js").Problem} */ (problem);
       say(part("monitoring-error"), fix ? `${message} ${fix}` : message);

@@ -117,6 +117,16 @@
  * @property {string} state
  * @property {number} films
  *
+ * @typedef {object} WeeklyDiagram  a week of GET /monitoring/reliability
+ * @property {string} since
+ * @property {string} until
+ * @property {number} films
+ * @property {number} needed
+ * @property {number | null} ece  null when it is not stated
+ * @property {number | null} slope
+ * @property {string[]} sentences
+ * @property {{low: number, high: number, films: number, mean_probability: number | null, observed_rate: number | null}[]} bins
+ *
  * @typedef {object} Alert  an item of GET /monitoring/alerts
  * @property {string} id
  * @property {string} name
