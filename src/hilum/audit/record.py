@@ -62,7 +62,7 @@ def has_blocker(findings: Iterable[AuditFinding]) -> bool:
 
 
 def accept(findings: Iterable[AuditFinding], accepted: Mapping[str, str]) -> list[AuditFinding]:
-    """Make blockers that somebody accepts into warnings that say why, by their code.
+    """Make accepted blockers into warnings that give the reason, by their code.
 
     Parameters
     ----------

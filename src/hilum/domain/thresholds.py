@@ -180,11 +180,11 @@ FULL_RANGE_16_BIT: Final = 32_768
 display, scaled by 257. Below it they are detector values of fewer bits and need a window."""
 
 MAX_UNDEFINED_SHARE: Final = 0.001
-"""Share of the pixels of a floating-point picture that may be no number, and are shown black: dead cells of a
+"""Share of the pixels of a floating-point picture that may be NaN or infinite, shown black: dead cells of a
 detector. More could be a part of the film that nothing is known of. Ours."""
 
 MAX_FLOAT_GREY: Final = 1e30
-"""Grey value of floating-point pictures above which, or below its negative, a pixel counts as no number:
+"""Grey value of floating-point pictures above which, or below its negative, a pixel counts as infinite:
 programs mark what they do not know with the largest number there is (3.4e38, 1.8e308). Ours."""
 
 FINGERPRINT_DCT_SIDE_PX: Final = 32

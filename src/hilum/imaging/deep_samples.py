@@ -40,7 +40,7 @@ def deep_grey(
     Raises
     ------
     UnsupportedCoding
-        If more than `MAX_UNDEFINED_SHARE` of the pixels are no number.
+        If more than `MAX_UNDEFINED_SHARE` of the pixels are NaN or infinite.
     """
     colours = COLOURS if is_colour else 1
     grey = _luma(samples) if is_colour else samples[:, :, 0]
@@ -67,7 +67,7 @@ def _luma(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _defined(grey: NDArray[Any], *, name: str) -> NDArray[Any]:
-    """Return float values with the few that are no number as the lowest: dead cells of a detector."""
+    """Return float values with the few that are NaN or infinite as the lowest: dead cells of a detector."""
     undefined = ~((grey <= MAX_FLOAT_GREY) & (grey >= -MAX_FLOAT_GREY))  # NaN compares as false
     share = float(undefined.mean())
     if share > MAX_UNDEFINED_SHARE:
