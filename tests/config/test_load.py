@@ -139,3 +139,20 @@ def test_settings_are_put_on_top_of_a_configuration_and_checked():
     assert given.training.batch_size == 32
     with pytest.raises(ConfigError, match=r"--set"):
         override_config(given, ["training.nonsense=1"])
+
+
+def test_classes_are_augmented_alike_unless_one_is_named():
+    strength = load_config(
+        overrides=["augmentation.class_strength.tuberculosis=2"]
+    ).augmentation.class_strength
+    assert (strength.normal, strength.pneumonia, strength.tuberculosis) == (1.0, 1.0, 2.0)
+    with pytest.raises(ConfigError, match=r"class_strength\.cavity; allowed here: normal, pneumonia, tub"):
+        load_config(overrides=["augmentation.class_strength.cavity=2"])
+
+
+def test_a_strength_that_leaves_no_film_is_refused_with_what_it_takes_too_far():
+    far = ["augmentation.class_strength.tuberculosis=4", "augmentation.brightness=0.3"]
+    with pytest.raises(ConfigError, match="class_strength 4 takes brightness beyond what a film can be"):
+        load_config(overrides=far)
+    with pytest.raises(ConfigError, match="class_strength 2 takes scale beyond"):
+        load_config(overrides=["augmentation.class_strength.normal=2", "augmentation.scale=[0.5, 1.0]"])

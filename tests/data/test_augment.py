@@ -192,3 +192,44 @@ def test_shares_of_films_are_those_asked_for():
     assert float(drawn.resolution.min()) >= 0.5
     assert float((drawn.erase_top >= 0.0).float().mean()) == pytest.approx(0.5, abs=0.01)
     assert float((drawn.amplitude_share > 0.0).float().mean()) == pytest.approx(0.1, abs=0.01)
+
+
+EVERYTHING = Augmentation(
+    stretch=0.1, gamma=0.2, coarsening=0.2, noise=4.0, erasing=0.2, amplitude_mixing=0.2
+)  # fmt: skip
+
+
+def test_a_strength_of_one_changes_no_number():
+    stream = [epoch_generator(5, 0, stream=1) for _ in range(2)]
+    plain = draw_epoch(50, EVERYTHING, stream[0])
+    for name, values in fields(draw_epoch(50, EVERYTHING, stream[1], strength=torch.ones(50))):
+        assert torch.allclose(values, getattr(plain, name), atol=1e-6), name
+
+
+def test_strength_widens_the_ranges_and_shares_of_its_own_films_alone():
+    count = 20_000
+    strength = torch.ones(count)
+    strength[::2] = 2.0
+    plain = draw_epoch(count, EVERYTHING, epoch_generator(5, 0, stream=1))
+    item = draw_epoch(count, EVERYTHING, epoch_generator(5, 0, stream=1), strength=strength)
+    assert torch.equal(item.flip, plain.flip)
+    assert torch.allclose(item.angle[::2], 2 * plain.angle[::2])
+    assert torch.allclose(item.angle[1::2], plain.angle[1::2])
+    assert torch.allclose(item.scale[::2] - 1, 2 * (plain.scale[::2] - 1), atol=1e-5)
+    assert torch.allclose(item.brightness[::2] - 1, 2 * (plain.brightness[::2] - 1), atol=1e-5)
+    assert torch.allclose(item.exponent[::2], plain.exponent[::2] ** 2, atol=1e-5)
+    assert torch.allclose(item.noise[::2], 2 * plain.noise[::2])
+    for happened in (item.resolution < 1.0, item.erase_top >= 0.0, item.amplitude_share > 0.0):
+        assert float(happened[::2].float().mean()) == pytest.approx(0.4, abs=0.015)
+        assert float(happened[1::2].float().mean()) == pytest.approx(0.2, abs=0.015)
+    assert float(item.resolution.min()) >= 0.5
+    assert float(item.amplitude_share.max()) <= 1.0
+
+
+def test_a_strength_of_nought_leaves_films_as_they_are_but_for_mirroring():
+    item = draw_epoch(100, EVERYTHING, epoch_generator(5, 0, stream=1), strength=torch.zeros(100))
+    for name in ("angle", "shift_x", "noise", "amplitude_share"):
+        assert torch.all(getattr(item, name) == 0.0), name
+    for name in ("scale", "brightness", "contrast", "stretch", "exponent", "resolution"):
+        assert torch.all(getattr(item, name) == 1.0), name
+    assert torch.all(item.erase_top == -1.0)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from hilum.config.schema import Augmentation, Preprocessing, TrainConfig
+from hilum.config.schema import Augmentation, ClassStrength, Preprocessing, TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.loader import Batch, Films, TrainLoader, load_split
 from hilum.domain.errors import EmptyDataset
@@ -121,3 +121,18 @@ def test_a_sample_holds_every_class_in_its_share_and_depends_on_the_seed_alone()
     assert not torch.equal(films.sample(24, seed=6).pixels, sample.pixels)
     assert films.sample(240, seed=5) is films
     assert len(sample.rows) == len(sample)
+
+
+def test_a_class_can_be_augmented_more_than_the_others():
+    def first(augmentation: Augmentation) -> Batch:
+        return next(
+            iter(TrainLoader(numbered_films(60), batch_size=60, augmentation=augmentation, seed=1).epoch(0))
+        )
+
+    off = dict.fromkeys(("horizontal_flip", "rotation", "affine"), False)
+    alike = first(Augmentation(**off, brightness=0.1))
+    stronger = first(Augmentation(**off, brightness=0.1, class_strength=ClassStrength(tuberculosis=3)))
+    is_tuberculosis = alike.labels == CLASS_NAMES.index("Tuberculosis")
+    assert torch.equal(alike.labels, stronger.labels)
+    assert torch.allclose(alike.films[~is_tuberculosis], stronger.films[~is_tuberculosis], atol=1e-3)
+    assert not torch.allclose(alike.films[is_tuberculosis], stronger.films[is_tuberculosis], atol=1.0)

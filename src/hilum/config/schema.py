@@ -56,6 +56,14 @@ class DataSettings(Section):
         return self
 
 
+class ClassStrength(Section):
+    """By what the ranges and shares of augmentation are multiplied for the films of a class (report 13)."""
+
+    normal: Annotated[float, Field(ge=0, le=5)] = 1.0
+    pneumonia: Annotated[float, Field(ge=0, le=5)] = 1.0
+    tuberculosis: Annotated[float, Field(ge=0, le=5)] = 1.0
+
+
 class Augmentation(Section):
     """Report 3.3; Mixup and CutMix from its future work (4.7), off unless asked for."""
 
@@ -85,6 +93,22 @@ class Augmentation(Section):
     """Beta(alpha, alpha) of Mixup (Zhang et al., ICLR 2018); 0 is off."""
     cutmix_alpha: NonNegative = 0.0
     """Beta(alpha, alpha) of CutMix (Yun et al., ICCV 2019); 0 is off. With both on, each batch draws one."""
+    class_strength: ClassStrength = ClassStrength()
+    """Class-specific augmentation (report 13); 1 for every class is off. Mirroring is left alone."""
+
+    @model_validator(mode="after")
+    def _strongest_class_is_still_a_film(self) -> Self:
+        strongest = max(self.class_strength.model_dump().values())
+        shares = ("brightness", "contrast", "translate", "coarsening", "erasing", "amplitude_mixing")
+        beyond = [name for name in shares if getattr(self, name) * strongest > 1]
+        if (1 - self.scale[0]) * strongest >= 1:
+            beyond.append("scale")
+        if beyond:
+            raise ValueError(
+                f"class_strength {strongest:g} takes {', '.join(beyond)} beyond what a film can be;"
+                " lower one of them"
+            )
+        return self
 
 
 class ModelSettings(Section):

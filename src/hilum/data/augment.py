@@ -17,6 +17,7 @@ from hilum.config.schema import Augmentation
 _GREY_MAX = 255.0
 _LOWEST_COARSENING = 0.5
 _ERASED_SIDE_SHARE = 0.25
+_Limit = Tensor | float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +51,12 @@ def epoch_generator(seed: int, epoch: int, *, stream: int) -> torch.Generator:
 
 
 def draw_epoch(
-    count: int, settings: Augmentation, generator: torch.Generator, *, sources: Tensor | None = None
+    count: int,
+    settings: Augmentation,
+    generator: torch.Generator,
+    *,
+    sources: Tensor | None = None,
+    strength: Tensor | None = None,
 ) -> EpochDraw:
     """Draw the augmentation of `count` films.
 
@@ -61,42 +67,44 @@ def draw_epoch(
     sources
         int64 (count,), each film's source: a film's partner in amplitude mixing is of another one where
         there is another one. None: any film.
+    strength
+        float32 (count,), by what each film's ranges and shares are multiplied; mirroring is a switch and is
+        left alone. None: 1 for every film.
     """
     uniform = torch.rand(17, count, generator=generator)
+    by = 1.0 if strength is None else strength
 
-    def between(row: int, low: float, high: float, *, active: bool = True, neutral: float = 0.0) -> Tensor:
+    def between(row: int, low: _Limit, high: _Limit, *, active: bool = True, neutral: float = 0.0) -> Tensor:
         values = low + (high - low) * uniform[row]
         return values if active else torch.full((count,), neutral)
 
-    def happens(row: int, share: float) -> Tensor:
+    def happens(row: int, share: _Limit) -> Tensor:
         return uniform[row] < share
 
-    degrees = settings.rotation_degrees
-    shift = 2.0 * settings.translate  # grid coordinates run from -1 to 1
-    low, high = settings.scale
+    degrees = settings.rotation_degrees * by
+    shift = 2.0 * settings.translate * by  # grid coordinates run from -1 to 1
+    low, high = (end + (1.0 - end) * (1.0 - by) for end in settings.scale)
+    brightness, contrast = settings.brightness * by, settings.contrast * by
+    stretch, gamma = settings.stretch * by, settings.gamma * by
     free = 1.0 - _ERASED_SIDE_SHARE
     # one number decides whether (its low part) and how much (what is left of it)
-    coarse, mixed = happens(9, settings.coarsening), happens(15, settings.amplitude_mixing)
-    depth = uniform[9] / max(settings.coarsening, 1e-6)
-    amount = uniform[15] / max(settings.amplitude_mixing, 1e-6)
+    coarse, mixed = happens(9, settings.coarsening * by), happens(15, settings.amplitude_mixing * by)
+    depth = uniform[9] / max(settings.coarsening, 1e-6) / by
+    amount = uniform[15] / max(settings.amplitude_mixing, 1e-6) / by
     return EpochDraw(
         flip=1.0 - 2.0 * happens(0, 0.5).float() if settings.horizontal_flip else torch.ones(count),
         angle=between(1, -degrees, degrees, active=settings.rotation) * (math.pi / 180.0),
         scale=between(2, low, high, active=settings.affine, neutral=1.0),
         shift_x=between(3, -shift, shift, active=settings.affine),
         shift_y=between(4, -shift, shift, active=settings.affine),
-        brightness=between(
-            5, 1 - settings.brightness, 1 + settings.brightness, active=settings.color_jitter, neutral=1.0
-        ),
-        contrast=between(
-            6, 1 - settings.contrast, 1 + settings.contrast, active=settings.color_jitter, neutral=1.0
-        ),
-        stretch=between(7, -settings.stretch, settings.stretch).exp(),
-        exponent=between(8, -settings.gamma, settings.gamma).exp(),
+        brightness=between(5, 1 - brightness, 1 + brightness, active=settings.color_jitter, neutral=1.0),
+        contrast=between(6, 1 - contrast, 1 + contrast, active=settings.color_jitter, neutral=1.0),
+        stretch=between(7, -stretch, stretch).exp(),
+        exponent=between(8, -gamma, gamma).exp(),
         resolution=torch.where(coarse, 1.0 - (1.0 - _LOWEST_COARSENING) * depth, 1.0),
-        noise=between(10, 0.0, settings.noise),
+        noise=between(10, 0.0, settings.noise * by),
         noise_seed=(uniform[11].double() * 2**31).long(),
-        erase_top=torch.where(happens(12, settings.erasing), between(13, 0.0, free), -1.0),
+        erase_top=torch.where(happens(12, settings.erasing * by), between(13, 0.0, free), -1.0),
         erase_left=between(14, 0.0, free),
         erase_grey=(uniform[11] * 7.0 % 1.0) * _GREY_MAX,
         amplitude_share=torch.where(mixed, amount, 0.0),

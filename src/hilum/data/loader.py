@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilum.config.schema import Augmentation, Preprocessing
+from hilum.config.schema import Augmentation, ClassStrength, Preprocessing
 from hilum.data.augment import EpochDraw, augment_batch, draw_epoch, epoch_generator
 from hilum.data.ingest import Dataset
 from hilum.data.sampling import make_sampler
@@ -101,6 +101,7 @@ class TrainLoader:
         self.augmentation = augmentation
         self.seed = seed
         self.sources = films.sources()
+        self.strength = _strength_of(films.labels, augmentation.class_strength)
         self._draw_order = make_sampler(sampling, films.labels, self.sources, batch_size=batch_size)
         self.rank = rank
         self.world_size = world_size
@@ -114,7 +115,9 @@ class TrainLoader:
         """Yield the batches of an epoch; a last batch too small for batch normalisation is left out."""
         order = self._draw_order(epoch_generator(self.seed, epoch, stream=_ORDER_STREAM))
         generator = epoch_generator(self.seed, epoch, stream=_AUGMENT_STREAM)
-        draw = draw_epoch(len(self.films), self.augmentation, generator, sources=self.sources)
+        draw = draw_epoch(
+            len(self.films), self.augmentation, generator, sources=self.sources, strength=self.strength
+        )
         for step in range(self.batches_per_epoch()):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield self._make_batch(index[self.rank :: self.world_size], draw)
@@ -123,3 +126,11 @@ class TrainLoader:
         partners = self.films.pixels[draw.partner[index]] if self.augmentation.amplitude_mixing else None
         films = augment_batch(self.films.pixels[index], draw, index, partners=partners)
         return Batch(films, self.films.labels[index])
+
+
+def _strength_of(labels: Tensor, settings: ClassStrength) -> Tensor | None:
+    """Return float32 (N,), or None when every class is augmented alike."""
+    if settings == ClassStrength():
+        return None
+    by_class = torch.tensor([getattr(settings, name.lower()) for name in CLASS_NAMES])
+    return by_class[labels]
