@@ -2,6 +2,8 @@ import json
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from hilum.registry.bundle import read_bundle
 from tests.cli.conftest import Hilum
 from tests.conftest import TINY_SETTINGS
@@ -76,6 +78,45 @@ def test_evaluate_goes_to_reports_by_default(
     assert answer.code == 0
     assert (tmp_path / "reports/evaluation-test/evaluation.json").is_file()
     assert (tmp_path / "reports/evaluation-test/predictions.parquet").is_file()
+
+
+@pytest.fixture
+def second_model(tiny_run: Path, tmp_path: Path) -> Path:
+    """Another checkpoint of the run's settings: its last layer shifted, trained on other films."""
+    import torch
+
+    checkpoint = torch.load(tiny_run / "models/best_model.pt", weights_only=True)
+    name = [key for key in checkpoint["model_state_dict"] if key.endswith("bias")][-1]
+    checkpoint["model_state_dict"][name] += torch.tensor([0.5, 0.0, -0.5])
+    checkpoint["provenance"]["data"] = "0" * 64
+    torch.save(checkpoint, tmp_path / "second.pt")
+    return tmp_path / "second.pt"
+
+
+def test_several_models_are_measured_and_asked_as_one(
+    hilum: Hilum, tiny_data: Path, tiny_run: Path, second_model: Path, tmp_path: Path
+):
+    first = tiny_run / "models/best_model.pt"
+    both = ["--model", first, "--model", second_model]
+    answer = hilum("evaluate", "--data", tiny_data, *both, "--out", tmp_path / "both", "--json")
+    assert answer.code == 0
+    report = json.loads(answer.out)
+    assert report["model"]["name"] == "ensemble of 2: best_model.pt, second.pt"
+    assert list(report["model"]["members"]) == [str(first), str(second_model)]
+    assert "trained on different data sets" in answer.err
+    film = tiny_data / "test/Normal/film_000.png"
+    found = {}
+    for name, models in {"first": both[:2], "second": both[2:], "both": both}.items():
+        answer = hilum("predict", film, "--json", "--no-gate", *models)
+        found[name] = json.loads(answer.out)["probabilities"]
+    for finding, value in found["both"].items():
+        assert value == pytest.approx((found["first"][finding] + found["second"][finding]) / 2, abs=2e-5)
+    assert "best_model.pt, second.pt is an ensemble: its probabilities are not calibrated" in answer.err
+    refused = hilum("predict", film, *both, "--site", tmp_path)
+    assert refused.code == 2
+    assert "a site profile belongs to one model" in refused.err
+    twice = hilum("predict", film, "--model", first, "--model", first)
+    assert "the same --model is named twice" in twice.err
 
 
 def test_register_prints_the_bundle(hilum: Hilum, tiny_run: Path, tiny_evaluation: Path, tmp_path: Path):

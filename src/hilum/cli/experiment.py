@@ -99,7 +99,8 @@ def leave_one_out(
 def evaluate(
     data: DataOption,
     model: Annotated[
-        Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")
+        list[Path] | None,
+        typer.Option(help="Checkpoint or bundle; the shipped model by default. Repeated: an ensemble."),
     ] = None,
     split: Annotated[str, typer.Option(help="train, val, test or external.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder; reports/evaluation-SPLIT by default.")] = None,
@@ -109,9 +110,12 @@ def evaluate(
     from hilum.evaluation.report import render_text
     from hilum.evaluation.run import run_evaluation
     from hilum.explain.attention_summary import summarize_attention
-    from hilum.registry.scorers import load_model
+    from hilum.registry.scorers import load_models
 
-    scorer, facts = load_model(model)
+    scorer, facts = load_models(model or [])
+    if len(model or []) > 1:
+        for failure in facts["known_failures"]:
+            print(f"hilum: known to fail, {failure}", file=sys.stderr)
     folder = out or Path("reports") / f"evaluation-{split}"
     result = run_evaluation(scorer, facts["name"], data, folder, split=split, attention=summarize_attention)
     if as_json:

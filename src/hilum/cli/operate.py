@@ -31,7 +31,8 @@ Write = Callable[["Prediction", Mapping[str, Any], Path | None], None]
 def predict(
     paths: Annotated[list[str], typer.Argument(help="Films, folders, or - for a list of paths on stdin.")],
     model: Annotated[
-        Path | None, typer.Option(help="Checkpoint or bundle; the shipped model by default.")
+        list[Path] | None,
+        typer.Option(help="Checkpoint or bundle; the shipped model by default. Repeated: an ensemble."),
     ] = None,
     site: Annotated[Path | None, typer.Option(help="Site profile made by hilum commission.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -54,7 +55,7 @@ def predict(
     from hilum.inference.predict import find_films, predict_films
     from hilum.progress import progress_bar
 
-    network, side_px, facts, profile = _open_network(model, site)
+    network, side_px, facts, profile = _open_network(model or [], site)
     _introduce(facts, profile)
     write = _write_json if as_json else _make_csv_writer() if as_csv else _write_text
     tally = _Tally()
@@ -116,13 +117,15 @@ class _Tally:
 
 
 def _open_network(
-    model: Path | None, site: Path | None
+    models: list[Path], site: Path | None
 ) -> "tuple[Network, int, Mapping[str, Any], SiteProfile | None]":
-    """Open the graph of a bundle, as the service does; a checkpoint has none and needs torch."""
+    """Open the graph of a bundle, as the service does; a checkpoint and an ensemble need torch."""
     from hilum.inference.graphs import GraphNetwork, read_graph
     from hilum.registry.bundle import find_released
 
-    model = model or find_released()
+    if len(models) > 1:
+        return *_open_ensemble(models, site), None
+    model = models[0] if models else find_released()
     if model.is_dir():
         served = read_graph(model, site)
         network = GraphNetwork(served)
@@ -136,11 +139,22 @@ def _open_network(
     return scorer.score, scorer.side_px, facts, profile
 
 
+def _open_ensemble(models: list[Path], site: Path | None) -> "tuple[Network, int, Mapping[str, Any]]":
+    from hilum.domain.errors import ConfigError
+    from hilum.registry.scorers import load_models
+
+    if site is not None:
+        raise ConfigError("--site: a site profile belongs to one model and not to an ensemble; leave it out.")
+    scorer, facts = load_models(models)
+    return scorer.score, scorer.side_px, facts
+
+
 def _introduce(facts: Mapping[str, Any], profile: "SiteProfile | None") -> None:
     """Say on stderr what answers, and what is known against it."""
     lines = []
     if not facts["is_calibrated"]:
-        lines.append(f"{facts['name']} is a bare checkpoint: its probabilities are not calibrated")
+        kind = "an ensemble" if "members" in facts["provenance"] else "a bare checkpoint"
+        lines.append(f"{facts['name']} is {kind}: its probabilities are not calibrated")
     lines.append(f"{facts['name']}. {NOTICE}")
     if not facts.get("input_gate"):
         lines.append("this model carries no input gate")

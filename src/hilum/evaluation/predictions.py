@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.data.ingest import Dataset
 from hilum.domain.findings import CLASS_NAMES
+from hilum.model.ensemble import Ensemble
 from hilum.model.scoring import Scorer
 
 _CARRIED_COLUMNS = ["path", "label", "split", "source", "patient_id", "age", "sex", "view", "sha256"]
@@ -42,7 +43,11 @@ class ScoredSplit:
 
 
 def score_split(
-    scorer: Scorer, dataset: Dataset, split: str, *, on_films: Callable[[int], None] | None = None
+    scorer: Scorer | Ensemble,
+    dataset: Dataset,
+    split: str,
+    *,
+    on_films: Callable[[int], None] | None = None,
 ) -> ScoredSplit:
     """Score the usable films of a split.
 

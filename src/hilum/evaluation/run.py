@@ -26,6 +26,7 @@ from hilum.evaluation.predictions import ScoredSplit, score_split
 from hilum.evaluation.reference_profile import REFERENCE_FILE, profile_films
 from hilum.evaluation.report import write_report
 from hilum.files import to_json, write_atomic
+from hilum.model.ensemble import Ensemble
 from hilum.model.losses import ClassificationLoss
 from hilum.model.scoring import Scorer
 from hilum.progress import progress_bar
@@ -43,7 +44,7 @@ class EvaluationResult:
 
 
 def run_evaluation(
-    scorer: Scorer,
+    scorer: Scorer | Ensemble,
     name: str,
     data: Path,
     out: Path,
@@ -111,7 +112,9 @@ def run_evaluation(
     return EvaluationResult(evaluation, out)
 
 
-def _history_as_scored(scorer: Scorer, dataset: Dataset, validation: ScoredSplit) -> Mapping[str, Any] | None:
+def _history_as_scored(
+    scorer: Scorer | Ensemble, dataset: Dataset, validation: ScoredSplit
+) -> Mapping[str, Any] | None:
     """Return the training history, with the gap of Table 12 measured here where the run recorded another.
 
     Until version 0.2 the train side was taken on augmented films under dropout.
