@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, insert, select
 
 from hilum.domain.thresholds import CALIBRATION_WINDOW_DAYS
+from hilum.files import to_json
 from hilum.journal.clock import format_utc
 from hilum.journal.journal import Journal
 from hilum.journal.storage import Storage
@@ -83,7 +84,7 @@ def keep_weekly(journal: Journal, model_version: str) -> WeeklyDiagram | None:
         sentences=tuple(dict.fromkeys((ece.sentence, slope.sentence))),  # one, when both lack films
         bins=tuple(ece.detail.get("bins", ())),
     )
-    row = {"until": until, "model_version": model_version, "record": json.dumps(asdict(diagram))}
+    row = {"until": until, "model_version": model_version, "record": to_json(asdict(diagram))}
     with journal.storage.write() as connection:
         if _is_kept(connection, until, model_version):  # another worker was faster
             return None
