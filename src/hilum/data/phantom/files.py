@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.phantom.film import PhantomFilm
+from hilum.files import naming_file
 
 MASKS_FOLDER = "masks"
 LUNGS_FOLDER = "lungs"
@@ -24,8 +25,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        with naming_file(path):
+            part.write_bytes(data)
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
