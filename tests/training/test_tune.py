@@ -114,7 +114,8 @@ def test_hopeless_trials_are_pruned_and_the_rest_explained(
         def __init__(self, score: float) -> None:
             self.best_val_f1 = score
 
-    def act(trained: TrainConfig, data: Path, out: Path, *, on_epoch) -> Outcome:
+    def act(trained: TrainConfig, data: Path, out: Path, *, on_epoch, tracking_folder: Path) -> Outcome:
+        assert tracking_folder == tmp_path
         hopeless = out.name == "0006"
         score = 0.1 if hopeless else 0.5 + 100 * trained.optimizer.base_learning_rate + int(out.name) / 1000
         for epoch in range(1, 7):
