@@ -3,6 +3,7 @@
 from sections import (
     adaptation,
     audit,
+    backbones,
     collimation,
     commissioning,
     dicom_files,
@@ -26,6 +27,7 @@ SECTIONS = (
     monitoring.section,
     explanations.section,
     dicom_files.section,
+    backbones.section,
     audit.section,
     shortcuts.section,
 )

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import cv2
+import torch
 
 from hilum.data.phantom.film import draw_film
+from hilum.model.backbone import create_backbone
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -45,3 +47,38 @@ def test_dicom_files_are_read_as_pydicom_reads_them(tmp_path: Path):
     assert record["verdicts"]["equal"] >= 50
     reasons = record["refused_where_a_peer_reads"].values()
     assert all("BitsStored is 32" in reason or "12-bit JPEG" in reason for reason in reasons)
+
+
+def test_backbones_are_measured_with_their_weights_said(tmp_path: Path):
+    """At the smallest size: one network from a file of a folder and from random weights."""
+    rows = ["path,label,split,source"]
+    for split in ("train", "val"):
+        for source, findings in {
+            "east": ("Normal", "Pneumonia", "Tuberculosis"),
+            "west": ("Normal", "Pneumonia"),
+        }.items():
+            for finding in findings:
+                for index in range(2):
+                    name = f"{split}-{source}-{finding}-{index}.png"
+                    cv2.imwrite(str(tmp_path / name), draw_film(len(rows), seed=6, side_px=128).pixels)
+                    rows.append(f"{name},{finding},{split},{source}")
+    (tmp_path / "films.csv").write_text("\n".join(rows) + "\n")
+    network = create_backbone("test_efficientnet").network
+    (tmp_path / "weights").mkdir()
+    torch.save(network.state_dict(), tmp_path / "weights" / "test_efficientnet.pth")
+    out = tmp_path / "backbones.json"
+    command = [
+        sys.executable, BENCHMARKS / "backbones.py", tmp_path / "films.csv", "--architectures",
+        "test_efficientnet", "--weights-folder", tmp_path / "weights", "--left-out", "west", "--films", "2",
+        "--side", "64", "--speed-side", "64", "--epochs", "1", "--rounds", "1", "--out", out,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    record = json.loads(out.read_text())
+    assert [row["weights"]["kind"] for row in record["rows"]] == ["file", "none"]
+    assert record["rows"][0]["weights"]["origin"] == "test_efficientnet.pth"
+    for row in record["rows"]:
+        assert row["backbone_parameters"] == sum(one.numel() for one in network.parameters())
+        assert row["train_films"] == 6
+        assert row["validation"]["films"] == 6
+        assert (row["left_out"]["films"], row["left_out"]["sick"]) == (8, 4)
+        assert row["images_per_second"] > 0
