@@ -4,7 +4,7 @@ Each network is trained on the same small sample with the same settings, without
 and measured on validation films of the others and on the source. Weights: a file ARCHITECTURE.* of
 `--weights-folder`, else ImageNet weights of a package or the local hub cache (HF_HOME), else random ones; the
 record says which. Every network is trained from random weights as well, for a random start says nothing of
-what a network would do with ImageNet's. Forward passes are timed in turn: one thread, 16 films, inference mode.
+what a network would do with ImageNet's. Forward passes are timed in turn, 16 films, one thread.
 
     python benchmarks/backbones.py DATA
 """
@@ -127,7 +127,7 @@ def time_forward(architectures: list[str], *, side_px: int, rounds: int) -> dict
     networks: dict[str, FilmClassifier] = {}
     for name in architectures:
         network = build_classifier(load_config(overrides=[f"model.architecture={name}"]))
-        networks[name] = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        networks[name] = network.eval().to(memory_format=torch.channels_last)
     films = torch.randint(0, 256, (BATCH_FILMS, 1, side_px, side_px), dtype=torch.uint8)
     seconds: dict[str, list[float]] = {name: [] for name in architectures}
     with torch.inference_mode():
