@@ -36,7 +36,7 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(tmp_path: Path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(OSError, match=f"File too large: '{file}'"):
+        with pytest.raises(OSError, match="File too large"):
             write_atomic(file, bytes(1000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -3,8 +3,6 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +22,14 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, privat
     Raises
     ------
     OSError
-        If the disk refuses, with the name of the file; nothing is left beside the old one.
+        If the disk refuses; nothing is left beside the old file.
     """
-    content = data.encode() if isinstance(data, str) else data
-    with naming_file(path):
-        _write_beside(path, content, durable=durable, private=private)
-
-
-@contextmanager
-def naming_file(path: Path) -> Iterator[None]:
-    """Give an error of the disk the name of what could not be written: Python leaves it out of a write."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = str(path)
-        raise
-
-
-def _write_beside(path: Path, data: bytes, *, durable: bool, private: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.write(data.encode() if isinstance(data, str) else data)
             if not private:
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
             if durable:

@@ -75,18 +75,6 @@ def test_full_disk_keeps_the_old_checkpoint(
     assert [item.name for item in tmp_path.iterdir()] == ["best_model.pt"]
 
 
-def test_a_full_disk_before_the_first_checkpoint_claims_no_earlier_one(
-    checkpoint: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def refuse(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(CheckpointError, match="No space left on device.; there is no earlier one"):
-        write_checkpoint(checkpoint, tmp_path / "best_model.pt")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match="no such checkpoint. Train one"):
         read_checkpoint(tmp_path / "none.pt")

@@ -23,7 +23,6 @@ from hilum.domain.errors import (
 )
 from hilum.domain.findings import CLASS_NAMES
 from hilum.model.checkpoint import REPORT_KEYS, load_classifier, read_checkpoint, state_sha256
-from hilum.training import run as run_module
 from hilum.training.curves import rate_curve
 from hilum.training.prepare import HISTORY_KEYS
 from hilum.training.run import run_training
@@ -285,19 +284,3 @@ def test_weights_that_are_not_available_are_said_before_a_film_is_read(
     monkeypatch.setattr("hilum.training.run.open_dataset", None)
     with pytest.raises(WeightsUnavailable, match="test_efficientnet"):
         run_training(config, tmp_path / "nowhere", tmp_path / "out")
-
-
-def test_a_refit_that_is_not_finite_leaves_the_model_before_it(
-    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def spoil(network: torch.nn.Module, _: object) -> torch.nn.Module:
-        next(network.parameters()).data.fill_(float("inf"))
-        return network
-
-    monkeypatch.setattr(run_module, "fit_kind", spoil)
-    settings = (*TINY_SETTINGS, "training.epochs=1", "loss.name=two_step", "loss.refit_kind=true")
-    with pytest.raises(TrainingDiverged, match=r"the file holds the model before it.*loss\.refit_kind=false"):
-        run_training(load_config(overrides=settings), tiny_data, tmp_path)
-    kept = read_checkpoint(tmp_path / "models" / "best_model.pt")
-    assert "kind_refitted" not in kept["provenance"]
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in kept["model_state_dict"].values())

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import ConfigError
-from hilum.files import write_atomic
 from hilum.imaging.contract import check_film
 from hilum.imaging.exposed_field import ExposedField, find_field
 from hilum.imaging.file_bytes import read_file
@@ -141,9 +140,13 @@ def _unpack(data: bytes, sha256: str, *, side_px: int) -> CachedFilm | None:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}.tmp")
     try:
-        write_atomic(path, data)
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise ConfigError(
             f"pixel cache {path.parent.parent}: cannot be written ({error.strerror})."
             " Free disk space, or name another folder in the environment variable HILUM_CACHE."

@@ -1,8 +1,7 @@
 """What films and answers looked like when the model was released: what monitoring compares with.
 
-Made by `hilum evaluate` of the films under test, because validation films chose the epoch and the
-temperature, and carried by the bundle as reference_profile.json; or of a period of a site's own journal,
-which knows no labels. Counts on fixed grids, no film and no patient.
+Made of validation films by `hilum evaluate`, carried by the bundle as reference_profile.json; or of a period
+of a site's own journal, which knows no labels. Counts on fixed grids, no film and no patient.
 """
 
 import json
@@ -62,7 +61,7 @@ class ReferenceProfile:
     Parameters
     ----------
     made_of
-        In words: "531 test films".
+        In words: "440 validation films of tf_efficientnet_lite0_v1.0.0_20261124".
     weights_sha256
         Of the model whose answers these are.
     films

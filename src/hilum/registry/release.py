@@ -9,13 +9,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.reference_profile import REFERENCE_FILE, read_reference
-from hilum.files import to_json, write_atomic
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.checkpoint import (
     Checkpoint,
@@ -152,7 +151,7 @@ def write_bundle(
     building.mkdir(parents=True)
     try:
         state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
-        write_atomic(building / WEIGHTS_FILE, save(state))
+        save_file(state, building / WEIGHTS_FILE)
         facts |= _write_graphs(facts, checkpoint, building, int8_data)
         _write_json(building / BUNDLE_FILE, facts)
         for label, report in reports.items():
@@ -160,8 +159,8 @@ def write_bundle(
         for label, report in peers.items():
             _write_json(building / f"{AGAINST_PREFIX}{label}.json", report)
         _copy_reference(evaluations, checkpoint_path, weights_sha256, building)
-        write_atomic(building / "card.md", write_card(facts, reports))
-        write_atomic(building / SUMS_FILE, sum_files(building))
+        (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
+        (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
         if private_key is not None:
             sign_bundle(building, private_key)
         for file in building.iterdir():
@@ -314,4 +313,4 @@ def _read_evaluation(file: Path, weights_sha256: str | None) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomic(path, to_json(content, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

@@ -19,7 +19,6 @@ from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import usable_films
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import CLASS_NAMES
-from hilum.files import to_json, write_atomic
 from hilum.model.scoring import Scorer
 
 log = logging.getLogger(__name__)
@@ -109,4 +108,6 @@ def _with_logits(rows: pd.DataFrame, logits: NDArray[np.float32]) -> pd.DataFram
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    write_atomic(path, to_json(content, indent=1) + "\n")
+    temporary = path.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)

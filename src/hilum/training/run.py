@@ -1,7 +1,6 @@
 """Training, as a table of contents: prepare, epochs, record, stop, conclude."""
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 from hilum.config.load import dump_config
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import open_dataset
-from hilum.domain.errors import ConfigError, TrainingDiverged
+from hilum.domain.errors import ConfigError
 from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
 from hilum.model.checkpoint import (
     Checkpoint,
@@ -186,13 +185,6 @@ def _refit_kind(run: PreparedRun) -> None:
     network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
     fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
     score = validate(run.trainer, run.val, network=fitted)
-    if not math.isfinite(score.loss) or non_finite_tensors(fitted.state_dict()):
-        raise TrainingDiverged(
-            f"{run.folder.best_model}: fitting which disease it is gave NaN or infinite values"
-            f" (validation loss {score.loss}); the file holds the model before it."
-            " Train into another --out with a lower optimizer.base_learning_rate, or with"
-            " loss.refit_kind=false."
-        )
     log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
     checkpoint["provenance"]["kind_refitted"] = True
     _replace_best(run, checkpoint, fitted, score)
@@ -213,7 +205,7 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
     run.trainer.fabric.barrier()
     best = read_checkpoint(run.folder.best_model)["val_f1"]
     taken = score.macro_f1 >= best - AVERAGED_MAX_F1_LOSS
-    taken = taken and math.isfinite(score.loss) and not non_finite_tensors(averaged.state_dict())
+    taken = taken and not non_finite_tensors(averaged.state_dict())
     log.info(
         "averaged weights: val F1 %.4f against %.4f, %s",
         score.macro_f1,

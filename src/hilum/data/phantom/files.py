@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.phantom.film import PhantomFilm
-from hilum.files import naming_file
 
 MASKS_FOLDER = "masks"
 LUNGS_FOLDER = "lungs"
@@ -25,9 +24,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with naming_file(path):
-            part.write_bytes(data)
-            os.replace(part, path)
+        part.write_bytes(data)
+        os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
