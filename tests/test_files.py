@@ -30,16 +30,23 @@ def test_rights_are_the_process_s_own_or_private(tmp_path: Path):
     assert modes == {"open": 0o640, "private": 0o600}
 
 
+def test_the_mask_of_the_process_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another thread that makes a file meanwhile would make it for everybody."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the mask belongs to every thread"))
+    write_atomic(tmp_path / "file", b"")
+
+
 def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(tmp_path: Path):
     file = tmp_path / "file"
     write_atomic(file, b"old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match="File too large") as refusal:
             write_atomic(file, bytes(1000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refusal.value.filename == str(file)
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,23 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, privat
     Raises
     ------
     OSError
-        If the disk refuses; nothing is left beside the old file.
+        If the disk refuses, with the name of `path`; nothing is left beside the old file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    rights = 0o600 if private else 0o666  # less the process's umask
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
-            if not private:
-                os.fchmod(file.fileno(), 0o666 & ~_umask())
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk is named by no file, a refused folder by the temporary one
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if durable:
         _sync_folder(path.parent)
@@ -78,12 +79,6 @@ def _escape(letter: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is not UTF-8 (PEP 383)
         return f"\\x{code - 0xDC00:02x}"
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

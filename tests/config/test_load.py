@@ -127,6 +127,11 @@ def test_missing_file_is_refused(tmp_path: Path):
         load_config(tmp_path / "none.yaml")
 
 
+def test_folder_given_as_the_file_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="is not a regular file. Give an existing file to --config"):
+        load_config(tmp_path)
+
+
 def test_tree_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load_config().training.epochs = 3  # type: ignore[misc]
