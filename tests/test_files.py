@@ -32,7 +32,7 @@ def test_rights_are_the_process_s_own_or_private(tmp_path: Path):
 
 def test_the_mask_of_the_process_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Another thread that makes a file meanwhile would make it for everybody."""
-    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the mask belongs to every thread"))
+    monkeypatch.setattr(os, "umask", lambda _mask: pytest.fail("the mask belongs to every thread"))
     write_atomic(tmp_path / "file", b"")
 
 

@@ -37,7 +37,7 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, privat
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk is named by no file, a refused folder by the temporary one
+        if isinstance(error, OSError):  # a full disk names no file
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if durable:
