@@ -1,6 +1,16 @@
 import pytest
 
-from hilum.audit.record import AuditFinding, Severity, accept, finding_record, has_blocker, worst_first
+from hilum.audit.record import (
+    BLOCKERS,
+    AuditFinding,
+    Severity,
+    accept,
+    check_accepted,
+    finding_record,
+    has_blocker,
+    worst_first,
+)
+from hilum.domain.errors import ConfigError
 
 
 def finding(code: str, severity: Severity) -> AuditFinding:
@@ -39,10 +49,25 @@ def test_a_finding_is_plain_json_and_cannot_be_changed():
 
 
 def test_an_accepted_blocker_is_a_warning_that_says_why():
-    blocker, other = finding("d", Severity.BLOCKER), finding("e", Severity.BLOCKER)
+    blocker = finding("patient-across-splits", Severity.BLOCKER)
+    other = finding("letters-tied-to-class", Severity.BLOCKER)
     kept, left, note = accept(
-        [blocker, other, finding("a", Severity.NOTE)], {"d": "we know", "a": "no blocker"}
+        [blocker, other, finding("few-films-of-a-class", Severity.NOTE)],
+        {"patient-across-splits": "we know", "few-films-of-a-class": "no blocker"},
     )
     assert (kept.severity, left, note.severity) == (Severity.WARNING, other, Severity.NOTE)
-    assert kept.sentence == "d was found. A blocker, accepted: we know"
+    assert kept.sentence == "patient-across-splits was found. A blocker, accepted: we know"
     assert kept.figures["accepted"] == "we know"
+
+
+def test_a_code_of_no_blocker_is_refused_with_the_codes_that_exist():
+    check_accepted(dict.fromkeys(BLOCKERS, "we know"))
+    with pytest.raises(ConfigError) as refused:
+        check_accepted({"patient-across-splits": "we know", "patients": "misspelt", "class-imbalance": "x"})
+    assert "'patients', 'class-imbalance'. Blockers are" in str(refused.value)
+    assert all(code in str(refused.value) for code in BLOCKERS)
+
+
+def test_every_blocker_can_be_accepted():
+    with pytest.raises(AssertionError, match="new-blocker"):
+        accept([finding("new-blocker", Severity.BLOCKER)], {})

@@ -47,3 +47,24 @@ def test_an_audit_of_nothing_or_with_a_pattern_for_nobody_is_refused(hilum: Hilu
     assert answer.code == 2
     assert "matches none of 6 paths" in answer.err
     assert not (tmp_path / "out").exists()
+
+
+def test_accepting_an_unknown_code_is_refused_before_anything_is_read(hilum: Hilum, tmp_path: Path):
+    answer = hilum("audit", tmp_path / "none", "--out", tmp_path / "out", "--accept", "duplicates=we know")
+    assert answer.code == 2
+    assert "no blocker of the audit has the code 'duplicates'. Blockers are" in answer.err
+    assert "exact-duplicate-across-splits" in answer.err
+    assert "Give one of these as CODE=REASON" in answer.err
+
+
+def test_an_accepted_blocker_passes_and_one_that_did_not_occur_is_named(hilum: Hilum, tmp_path: Path):
+    assert hilum("phantoms", tmp_path / "films", "--n", "24", "--side", "128", "--duplicates", "2").code == 0
+    answer = hilum(
+        *("audit", tmp_path / "films", "--out", tmp_path / "out", "--quick"),
+        *("--accept", "exact-duplicate-across-splits=planted", "--accept", "patient-across-splits=known"),
+        *("--accept", "near-duplicate-across-splits=planted"),
+    )
+    assert answer.code == 0, answer.err
+    assert "A blocker, accepted: planted" in answer.out
+    assert "--accept patient-across-splits: this audit found no such blocker" in answer.err
+    assert "--accept exact-duplicate-across-splits:" not in answer.err

@@ -4,10 +4,13 @@ Knows nothing about how a finding is made: every probe of `hilum.audit` returns 
 command line, `audit.json` and `audit.html` print them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
+
+from hilum.domain.errors import ConfigError
 
 Figure = float | int | str | None
 
@@ -22,6 +25,19 @@ class Severity(StrEnum):
     BLOCKER = "blocker"
     WARNING = "warning"
     NOTE = "note"
+
+
+BLOCKERS: Final = (
+    "classes-never-in-one-source",
+    "exact-duplicate-across-splits",
+    "exact-duplicate-other-label",
+    "few-films-of-a-class",
+    "label-without-lungs",
+    "letters-tied-to-class",
+    "near-duplicate-across-splits",
+    "patient-across-splits",
+)
+"""Codes of every finding of the audit that can be a blocker: those that `hilum audit --accept` knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,24 @@ def has_blocker(findings: Iterable[AuditFinding]) -> bool:
     return any(finding.severity is Severity.BLOCKER for finding in findings)
 
 
-def accept(findings: Iterable[AuditFinding], accepted: Mapping[str, str]) -> list[AuditFinding]:
+def check_accepted(accepted: Mapping[str, str]) -> None:
+    """Refuse the code of no blocker: a misspelt one would accept nothing, and nobody would know.
+
+    Raises
+    ------
+    ConfigError
+        If a code is unknown.
+    """
+    unknown = [repr(code) for code in accepted if code not in BLOCKERS]
+    if unknown:
+        raise ConfigError(
+            f"--accept: no blocker of the audit has the code {', '.join(unknown)}. Blockers are"
+            f" {', '.join(BLOCKERS)}. Give one of these as CODE=REASON; hilum audit prints the code behind"
+            " each blocker. Warnings and notes need no accepting."
+        )
+
+
+def accept(findings: Sequence[AuditFinding], accepted: Mapping[str, str]) -> list[AuditFinding]:
     """Make accepted blockers into warnings that give the reason, by their code.
 
     Parameters
@@ -69,6 +102,8 @@ def accept(findings: Iterable[AuditFinding], accepted: Mapping[str, str]) -> lis
     accepted
         Code to the reason, which goes into the record.
     """
+    unlisted = {finding.code for finding in findings if finding.severity is Severity.BLOCKER} - {*BLOCKERS}
+    assert not unlisted, f"blockers that BLOCKERS lacks: {sorted(unlisted)}"
     return [
         replace(
             finding,

@@ -13,7 +13,7 @@ from hilum.audit.leakage import audit_leakage, patients_from_names
 from hilum.audit.measures import FilmMeasures, measure_films
 from hilum.audit.outcome import Audit
 from hilum.audit.quality import audit_quality
-from hilum.audit.record import AuditFinding, accept, worst_first
+from hilum.audit.record import AuditFinding, accept, check_accepted, worst_first
 from hilum.audit.report import write_report
 from hilum.config.schema import TrainConfig
 from hilum.data.ingest import Dataset, open_dataset
@@ -47,8 +47,9 @@ def run_audit(
     Raises
     ------
     EmptyDataset, DatasetError, ConfigError
-        If there is nothing to audit, or the pattern names nobody.
+        If there is nothing to audit, the pattern names nobody, or an accepted code is unknown.
     """
+    check_accepted(accepted)
     clock = _Clock("reading")
     dataset = open_dataset(data, config)
     if patient_pattern is not None:

@@ -1,6 +1,7 @@
 """Commands about films: auditing a data set, drawing phantoms."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +88,9 @@ def audit(
         print(json.dumps([finding_record(finding) for finding in result.findings], indent=2, allow_nan=False))
     else:
         print(render_text(result))
+    for code in accepted:
+        if not any(finding.code == code and "accepted" in finding.figures for finding in result.findings):
+            print(f"hilum: --accept {code}: this audit found no such blocker", file=sys.stderr)
     raise typer.Exit(int(has_blocker(result.findings)))
 
 
