@@ -129,10 +129,10 @@ def test_an_undefined_class_counts_as_zero_f1(trainer: Trainer, films: Films):
 
 
 def test_nan_in_a_loss_or_a_tensor_is_refused(trainer: Trainer):
-    check_finite(trainer.network, {"training": 0.5}, epoch=0)
+    check_finite(trainer.network, {"training": 0.5}, stage="epoch 1")
     with pytest.raises(TrainingDiverged, match="epoch 3: the validation loss is inf. Epochs before it"):
-        check_finite(trainer.network, {"training": 0.5, "validation": float("inf")}, epoch=2)
+        check_finite(trainer.network, {"training": 0.5, "validation": float("inf")}, stage="epoch 3")
     norm = next(name for name in trainer.network.state_dict() if name.endswith("running_var"))
     trainer.network.state_dict()[norm][0] = float("nan")
     with pytest.raises(TrainingDiverged, match=rf"1 tensors hold NaN or infinite values \(first: {norm}\)"):
-        check_finite(trainer.network, {}, epoch=0)
+        check_finite(trainer.network, {}, stage="epoch 1")

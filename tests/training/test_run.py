@@ -22,7 +22,14 @@ from hilum.domain.errors import (
     WeightsUnavailable,
 )
 from hilum.domain.findings import CLASS_NAMES
-from hilum.model.checkpoint import REPORT_KEYS, load_classifier, read_checkpoint, state_sha256
+from hilum.model.checkpoint import (
+    REPORT_KEYS,
+    load_classifier,
+    read_checkpoint,
+    state_sha256,
+    write_checkpoint,
+)
+from hilum.training.averaging import WeightAverage
 from hilum.training.curves import rate_curve
 from hilum.training.prepare import HISTORY_KEYS
 from hilum.training.run import run_training
@@ -244,7 +251,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny_data: Path, tmp
         overrides=[*TINY_SETTINGS, "optimizer.base_learning_rate=1e30", "scheduler.warmup_epochs=0"]
     )
     with pytest.raises(
-        TrainingDiverged, match=r"epoch \d: the training loss is (nan|inf).*base_learning_rate"
+        TrainingDiverged, match=r"epoch \d, step \d: the training loss is (nan|inf).*base_learning_rate"
     ):
         run_training(config, tiny_data, tmp_path)
 
@@ -259,6 +266,67 @@ def test_one_step_into_the_void_keeps_no_model(tiny_data: Path, tmp_path: Path):
     ):
         run_training(config, tiny_data, tmp_path)
     assert list((tmp_path / "models").glob("*.pt")) == []
+
+
+def spoil(network: torch.nn.Module, *_: object) -> torch.nn.Module:
+    next(network.parameters()).data.fill_(float("inf"))
+    return network
+
+
+def test_a_refit_that_is_not_finite_is_not_kept(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("hilum.training.run.fit_kind", spoil)
+    settings = (*TINY_SETTINGS, "training.epochs=1", "loss.name=two_step", "loss.refit_kind=true")
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"^the refit of the last layer: the validation loss is nan; .*\(first: .*\)\. The best epoch's"
+        r" model is kept, this one is not\. .*base_learning_rate, or with loss\.refit_kind=false\.$",
+    ):
+        run_training(load_config(overrides=settings), tiny_data, tmp_path)
+    folder = RunFolder(tmp_path)
+    best, latest = (read_checkpoint(path) for path in (folder.best_model, folder.latest_checkpoint))
+    assert "kind_refitted" not in best["provenance"]
+    assert state_sha256(best["model_state_dict"]) == state_sha256(latest["model_state_dict"])
+
+
+def test_an_average_that_is_not_finite_is_not_kept(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    finish = WeightAverage.finish
+    monkeypatch.setattr(WeightAverage, "finish", lambda *args, **named: spoil(finish(*args, **named)))
+    settings = ("training.epochs=2", "training.stochastic_weight_averaging=true")
+    more = ("training.averaging_start_share=0.5",)
+    with pytest.raises(
+        TrainingDiverged, match=r"^the average of the weights: .* model is kept, .*_weight_averaging=false\.$"
+    ):
+        run_training(load_config(overrides=[*TINY_SETTINGS, *settings, *more]), tiny_data, tmp_path)
+    best = read_checkpoint(RunFolder(tmp_path).best_model)
+    assert "averaged" not in best["provenance"]
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in best["model_state_dict"].values())
+
+
+def test_a_disk_that_is_full_from_the_start_claims_no_earlier_checkpoint(
+    tiny_data: Path, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write(checkpoint: dict, path: Path) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        write_checkpoint(checkpoint, path)
+
+    monkeypatch.setattr("hilum.training.run.write_checkpoint", write)
+    try:
+        with pytest.raises(CheckpointError) as refusal:
+            run_training(tiny_config, tiny_data, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    file = tmp_path / "models" / "best_model.pt"
+    assert str(refusal.value) == (
+        f"{file}: cannot be written (File too large); there is no earlier one. Free disk space and start"
+        " again with --resume."
+    )
+    assert [path.name for path in file.parent.iterdir()] == [".lock"]
 
 
 def test_a_full_disk_leaves_the_last_epoch_whole(tiny_data: Path, tiny_config: TrainConfig, tmp_path: Path):

@@ -51,8 +51,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     try:
         write_atomic(path, content.getvalue(), durable=True)
     except OSError as error:
+        left = "the previous checkpoint is intact" if path.exists() else "there is no earlier one"
         raise CheckpointError(
-            f"{path}: cannot be written ({error.strerror}); the previous checkpoint is intact."
+            f"{path}: cannot be written ({error.strerror}); {left}."
             " Free disk space and start again with --resume."
         ) from error
 

@@ -39,11 +39,13 @@ class EpochScore:
 class TrainedEpoch:
     """What one epoch of training was: its score on the films as they were learned, and the rates in force.
 
-    `rates` are those of the first step and of the last, each (backbone, head).
+    `rates` are those of the first step and of the last, each (backbone, head); `diverged_at` is the first
+    step, from 1, whose loss was NaN or infinite.
     """
 
     score: EpochScore
     rates: tuple[tuple[float, float], tuple[float, float]]
+    diverged_at: int | None
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +68,7 @@ def train_one_epoch(
     """Take one optimiser step per batch; the score is of the augmented films under dropout."""
     trainer.module.train()
     rates: list[tuple[float, float]] = []
+    losses: list[Tensor] = []
     tally = _Tally(trainer.fabric.device)
     for batch in loader.epoch(epoch):
         films, labels = _to_device(batch, trainer.fabric)
@@ -87,13 +90,30 @@ def train_one_epoch(
         trainer.optimizer.step()
         trainer.scheduler.step()
         tally.add(loss, logits, labels)
+        losses.append(loss.total.detach())
         if on_batch is not None:
             on_batch(len(labels) * trainer.fabric.world_size)
-    return TrainedEpoch(tally.score(), (rates[0], rates[-1]))
+    is_finite = torch.stack(losses).isfinite()  # once an epoch: each look waits for the GPU
+    broken = (~is_finite).nonzero().flatten().tolist()
+    return TrainedEpoch(tally.score(), (rates[0], rates[-1]), broken[0] + 1 if broken else None)
 
 
-def check_finite(network: FilmClassifier, losses: Mapping[str, float], *, epoch: int) -> None:
-    """Refuse an epoch (counted from 0) whose losses or weights are NaN or infinite, before it is kept.
+def check_finite(
+    network: FilmClassifier,
+    losses: Mapping[str, float],
+    *,
+    stage: str,
+    kept: str = "Epochs before it are kept, this one is not.",
+    remedy: str = "training.mixed_precision=false",
+) -> None:
+    """Refuse weights whose losses are NaN or infinite, or that are so themselves, before they are kept.
+
+    Parameters
+    ----------
+    stage
+        What made them, first in the message: "epoch 3, step 17".
+    kept, remedy
+        What the folder holds, and the setting to change if a lower learning rate does not help.
 
     Raises
     ------
@@ -105,9 +125,8 @@ def check_finite(network: FilmClassifier, losses: Mapping[str, float], *, epoch:
         broken.append(f"{len(tensors)} tensors hold NaN or infinite values (first: {tensors[0]})")
     if broken:
         raise TrainingDiverged(
-            f"epoch {epoch + 1}: {'; '.join(broken)}. Epochs before it are kept, this one is not."
-            " Train into another --out with a lower optimizer.base_learning_rate,"
-            " or with training.mixed_precision=false."
+            f"{stage}: {'; '.join(broken)}. {kept} Train into another --out with a lower"
+            f" optimizer.base_learning_rate, or with {remedy}."
         )
 
 

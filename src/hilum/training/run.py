@@ -16,7 +16,6 @@ from hilum.domain.thresholds import AVERAGED_MAX_F1_LOSS
 from hilum.model.checkpoint import (
     Checkpoint,
     load_classifier,
-    non_finite_tensors,
     read_checkpoint,
     state_sha256,
     write_checkpoint,
@@ -78,7 +77,8 @@ def run_training(
     ConfigError, InputError, CheckpointError, WeightsUnavailable, RunFolderBusy
         Before the first step, when something does not fit.
     TrainingDiverged
-        When the losses or the weights of an epoch are NaN or infinite; the epoch is not kept.
+        When the losses or the weights of an epoch, a refit or an average are NaN or infinite: they are not
+        kept.
     """
     folder = RunFolder(out)
     make_deterministic(config.reproducibility)
@@ -119,7 +119,8 @@ def _train_epochs(run: PreparedRun, config: TrainConfig, on_epoch: OnEpoch | Non
             learned = train_one_epoch(run.trainer, run.loader, epoch, on_batch=bar.update)
         sample, val = validate(run.trainer, run.sample), validate(run.trainer, run.val)
         losses = {"training": learned.score.loss, "validation": val.loss}
-        check_finite(run.trainer.network, losses, epoch=epoch)
+        step = "" if learned.diverged_at is None else f", step {learned.diverged_at}"
+        check_finite(run.trainer.network, losses, stage=f"epoch {epoch + 1}{step}")
         _record_epoch(run, config, learned, sample, val)
         verdict = _judge(run.history, config)
         if on_epoch is not None:
@@ -185,6 +186,7 @@ def _refit_kind(run: PreparedRun) -> None:
     network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
     fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
     score = validate(run.trainer, run.val, network=fitted)
+    _check_made_of_epochs(fitted, score, stage="the refit of the last layer", setting="loss.refit_kind")
     log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
     checkpoint["provenance"]["kind_refitted"] = True
     _replace_best(run, checkpoint, fitted, score)
@@ -202,10 +204,11 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
     if refit:
         averaged = fit_kind(averaged, run.loader.films)
     score = validate(run.trainer, run.val, network=averaged)
+    setting = "training.stochastic_weight_averaging"
+    _check_made_of_epochs(averaged, score, stage="the average of the weights", setting=setting)
     run.trainer.fabric.barrier()
     best = read_checkpoint(run.folder.best_model)["val_f1"]
     taken = score.macro_f1 >= best - AVERAGED_MAX_F1_LOSS
-    taken = taken and not non_finite_tensors(averaged.state_dict())
     log.info(
         "averaged weights: val F1 %.4f against %.4f, %s",
         score.macro_f1,
@@ -216,6 +219,11 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
         checkpoint = read_checkpoint(run.folder.latest_checkpoint)
         checkpoint["provenance"] |= {"averaged": True, **({"kind_refitted": True} if refit else {})}
         _replace_best(run, checkpoint, averaged, score)
+
+
+def _check_made_of_epochs(network: FilmClassifier, score: EpochScore, *, stage: str, setting: str) -> None:
+    kept = "The best epoch's model is kept, this one is not."
+    check_finite(network, {"validation": score.loss}, stage=stage, kept=kept, remedy=f"{setting}=false")
 
 
 def _replace_best(
