@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.files import guard_cell, show_name, to_json, write_atomic
+from hilum.files import guard_cell, naming, show_name, to_json, write_atomic
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -49,6 +49,36 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(tmp_path: Path):
     assert refusal.value.filename == str(file)
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path):
+    for name in ("a" * 251 + ".png", "\U0001fa7b" * 63):
+        write_atomic(tmp_path / name, b"film")
+        assert (tmp_path / name).read_bytes() == b"film"
+
+
+def test_an_error_names_what_people_know(tmp_path: Path):
+    """Not the temporary name; the name of another file stays."""
+    final, building, other = tmp_path / "bundle", tmp_path / ".bundle.7", tmp_path / "other"
+    no_space = (28, "No space left on device")
+    shown = {
+        OSError(*no_space): final,
+        OSError(*no_space, str(building)): final,
+        OSError(*no_space, str(building), None, str(final)): final,
+        OSError(*no_space, str(building / "card.md")): final / "card.md",
+        OSError(*no_space, str(other)): other,
+    }
+    for error, file in shown.items():
+        with pytest.raises(OSError, match=f": '{file}'$"), naming(final, temporary=building):
+            raise error
+
+
+def test_a_failed_rename_is_named_and_leaves_nothing(tmp_path: Path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError) as refusal:
+        write_atomic(tmp_path / "file", b"")
+    assert str(refusal.value) == f"[Errno 21] Is a directory: '{tmp_path / 'file'}'"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_json_refuses_what_is_no_number():

@@ -3,12 +3,19 @@
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+TEMPORARY_SUFFIX = ".tmp"
+_SHOWN_LETTERS = 40  # of a name in that of its temporary file, which must not be longer than a name may be
 
-def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, private: bool = False) -> None:
-    """Write a file beside its place and rename it there: `path` is the old file or the new one, always whole.
+
+def write_atomic(
+    path: Path, data: bytes | str, *, durable: bool = False, private: bool = False, beside: Path | None = None
+) -> None:
+    """Write a file under another name and rename it: `path` is the old file or the new one, always whole.
 
     Parameters
     ----------
@@ -18,6 +25,9 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, privat
         Flush file and folder to the disk, so that the new file survives a power cut.
     private
         Readable by its owner alone; else with the rights that the process gives new files.
+    beside
+        Folder of the same file system for the temporary file, which a crash can leave; by default the file's
+        own, which is made if missing.
 
     Raises
     ------
@@ -25,23 +35,50 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = False, privat
         If the disk refuses, with the name of `path`; nothing is left beside the old file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    name = f".{path.name[:_SHOWN_LETTERS]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    temporary = (beside or path.parent) / name
     rights = 0o600 if private else 0o666  # less the process's umask
+    with naming(path, temporary=temporary):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
+
+
+@contextmanager
+def naming(path: Path, *, temporary: Path) -> Iterator[None]:
+    """Let an error of the disk name `path`, which people know, and not the temporary file or folder.
+
+    A full disk names no file at all; an error about another file keeps its name.
+    """
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk names no file
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        yield
+    except OSError as error:
+        if error.filename is None:
+            if error.errno is not None:  # else its text would be lost
+                error.filename = str(path)
+        elif (named := Path(str(error.filename))).is_relative_to(temporary):
+            error.filename = str(path / named.relative_to(temporary))
+            del error.filename2  # None would be shown
         raise
-    if durable:
-        _sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring names made, renamed or removed in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -79,11 +116,3 @@ def _escape(letter: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is not UTF-8 (PEP 383)
         return f"\\x{code - 0xDC00:02x}"
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the rename itself must reach the disk
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,6 @@ import pytest
 
 from hilum.domain.errors import UnreadableImage
 from hilum.domain.findings import CLASS_NAMES
-from hilum.evaluation import report
 from hilum.evaluation.evaluate import evaluate_predictions
 from hilum.evaluation.figures import draw_figures, to_png
 from hilum.evaluation.gallery import draw_exhibit, make_gallery
@@ -192,7 +192,7 @@ def test_a_killed_writer_leaves_the_old_report(evaluation, tmp_path, monkeypatch
     def fail(descriptor):
         raise OSError("disk full")
 
-    monkeypatch.setattr(report.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(evaluation, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -238,7 +238,7 @@ release.write_bundle(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), 
 """
 
 
-@pytest.mark.parametrize("step", ["save_file", "sum_files"])
+@pytest.mark.parametrize("step", ["save", "sum_files"])
 def test_a_killed_writer_leaves_no_bundle(
     checkpoint: Path, tiny_evaluation: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,19 +1,16 @@
 """Writes an audit: a page for people, JSON for machines, lines for a terminal; files are whole or absent."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from hilum.audit.outcome import Audit, audit_record
 from hilum.audit.page import render_page
 from hilum.audit.record import Severity
 from hilum.data.ingest import Dataset
+from hilum.files import write_atomic
 
 FILMS_NAMED = 3
 """Films named with a finding on the terminal."""
-
-_OPEN_MODE = 0o644  # a temporary file is private; a report is for others to read
 
 
 def write_report(audit: Audit, dataset: Dataset) -> None:
@@ -44,15 +41,5 @@ def render_text(audit: Audit) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            # A file name need not be valid UTF-8; what is printed of it must be.
-            stream.write(text.encode(errors="replace"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(_OPEN_MODE)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # A file name need not be valid UTF-8; what is printed of it must be.
+    write_atomic(path, text.encode(errors="replace"), durable=True)

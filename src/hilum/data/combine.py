@@ -21,6 +21,7 @@ from hilum.config.schema import DataSettings
 from hilum.data.ingest import Dataset
 from hilum.data.splits import assign_splits, merge_groups
 from hilum.domain.errors import EmptyDataset
+from hilum.files import write_atomic
 from hilum.imaging.fingerprint import duplicate_clusters, perceptual_hash, thumbnail
 
 NEW_TEST = "external"
@@ -54,13 +55,10 @@ class CombinedData:
     kept_from_training: int
 
     def write(self, path: Path) -> Path:
-        """Write the CSV with paths relative to it, through a temporary file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write the CSV with paths relative to it, whole or not at all."""
         root = path.parent.resolve()
         table = self.table.assign(path=[relpath(film, root) for film in self.table["path"]])
-        temporary = path.with_suffix(".csv.tmp")
-        table.to_csv(temporary, index=False)
-        temporary.replace(path)
+        write_atomic(path, table.to_csv(index=False))
         return path
 
 

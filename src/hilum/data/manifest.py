@@ -4,13 +4,14 @@ Knows nothing about pixels: `hilum.data.ingest` fills it, the audit and the load
 """
 
 import hashlib
-import os
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from hilum.domain.errors import DatasetError, EmptyDataset
 from hilum.domain.findings import CLASS_NAMES
+from hilum.files import write_atomic
 
 SPLITS = ("train", "val", "test", "external")
 UNKNOWN_SOURCE = "unknown"
@@ -85,11 +86,10 @@ def manifest_digest(manifest: pd.DataFrame) -> str:
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
-    """Write Parquet through a temporary file, so that no half-written manifest is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    manifest.to_parquet(temporary, index=False)
-    temporary.replace(path)
+    """Write Parquet, whole or not at all."""
+    content = io.BytesIO()
+    manifest.to_parquet(content, index=False)
+    write_atomic(path, content.getvalue())
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

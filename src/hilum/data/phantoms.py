@@ -5,18 +5,18 @@ nothing but the lesion tells the classes apart; `PhantomFaults` plants what an a
 are drawings: they train a pipeline, never a model for people.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.data.phantom.faults import REPEATED, PhantomFaults
-from hilum.data.phantom.files import remove_leftovers, write_bytes, write_film, write_table
+from hilum.data.phantom.files import remove_leftovers, write_film, write_table
 from hilum.data.phantom.film import SITES, draw_film, split_of
 from hilum.data.phantom.planting import PlantedSet, plant_extras
 from hilum.domain.errors import ConfigError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MIN_SIDE_PX
+from hilum.files import to_json, write_atomic
 
 __all__ = ["PhantomFaults", "PhantomSummary", "draw_phantoms"]
 
@@ -100,7 +100,7 @@ def draw_phantoms(
         "faults": {"settings": faults.as_dict(), "planted": drawn.planted},
         "films": drawn.films,
     }
-    write_bytes(out / FACTS_FILE, json.dumps(facts, indent=1, allow_nan=False).encode())
+    write_atomic(out / FACTS_FILE, to_json(facts, indent=1))
     remove_leftovers(out, {row["path"] for row in drawn.rows})
     write_table(out / TABLE_FILE, drawn.rows)
     return PhantomSummary(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hilum.data.table import need_columns, read_table
 from hilum.domain.errors import DatasetError, EmptyDataset, HilumError
+from hilum.files import write_atomic
 
 _KEY = ("film", "request_id")
 _CARRIED = ("source", "patient_id", "age", "sex", "view")
@@ -68,8 +69,5 @@ def write_reviewed(table: Path, labels: Mapping[str, str], out: Path) -> Reviewe
     films = rows.loc[has_label, [name for name in _CARRIED if name in rows]].assign(
         path=[str(root / film) for film in rows.loc[has_label, "film"]], label=found[has_label]
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix(".csv.tmp")
-    films.to_csv(temporary, index=False)
-    temporary.replace(out)
+    write_atomic(out, films.to_csv(index=False))
     return Reviewed(out, int(has_label.sum()), int((~has_label).sum()))

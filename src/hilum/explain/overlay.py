@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hilum.explain.heat import blend_heat, scale_top
+from hilum.files import write_atomic
 from hilum.imaging.exposed_field import ExposedField
 from hilum.imaging.intake import read_radiograph
 
@@ -74,8 +75,7 @@ def draw_overlay(
     figure.savefig(stream, format="png", metadata={"Software": None})
     data = stream.getvalue()
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(data)
+        write_atomic(out, data)
     return data
 
 

@@ -5,13 +5,15 @@ import os
 import secrets
 from pathlib import Path
 
-from hilum.registry.durable import sync_folder
+from hilum.files import sync_folder
 
 PART_SUFFIX = ".part"
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace a file in one step, mode 0600; when this returns, the content is on disk.
+
+    Unlike `hilum.files.write_atomic` it never makes the folder: a vault whose folder is gone must refuse.
 
     Raises
     ------

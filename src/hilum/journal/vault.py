@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hilum.domain.errors import InputError, VaultRefused
 from hilum.domain.thresholds import MIN_SECRET_BYTES
+from hilum.files import sync_folder
 from hilum.journal.chain import is_same, to_canonical
 from hilum.journal.private_file import PART_SUFFIX, write_private
 from hilum.journal.vault_keys import VaultKeys
-from hilum.registry.durable import sync_folder
 
 VERSION = 1
 _MAGIC = b"HILUMV1\n"

@@ -47,7 +47,6 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
     """
     device = next(network.parameters()).device
     films = torch.zeros(_EXAMPLE_FILMS, side_px, side_px, dtype=torch.uint8, device=device)
-    temporary = path.with_name(f".{path.name}.tmp")
     talkers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [talker.level for talker in talkers]
     for talker in talkers:
@@ -66,17 +65,14 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
                 verbose=False,
             )
         assert program is not None  # only with fallback to the old exporter
-        program.save(str(temporary), external_data=False)
-        write_atomic(path, _without_origins(temporary))
+        write_atomic(path, _without_origins(program.model_proto))
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
-        temporary.unlink(missing_ok=True)
 
 
-def _without_origins(graph: Path) -> bytes:
+def _without_origins(model: onnx.ModelProto) -> bytes:
     """Return a graph without what the exporter notes of every node: files and lines of its machine."""
-    model = onnx.load(graph)
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hilum.domain.errors import ConfigError
+from hilum.files import write_atomic
 from hilum.monitoring.alertmanager import make_alertmanager
 from hilum.monitoring.dashboard import make_dashboard
 from hilum.monitoring.prometheus_rules import make_rules
@@ -60,8 +61,7 @@ def write_deploy_files(out: Path, receivers: Path | None = None) -> list[Path]:
     written = []
     for path, text in texts.items():
         file = out / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_atomic(file, text)
         written.append(file)
     return written
 

@@ -8,7 +8,6 @@ nobody labels any, so that what rests on labels is not drilled with them.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ from hilum.domain.thresholds import (
     DRILL_STREAM_PHANTOMS,
 )
 from hilum.evaluation.reference_profile import ReferenceProfile, profile_films
+from hilum.files import write_atomic
 from hilum.imaging.file_bytes import read_file
 from hilum.imaging.intake import read_radiograph
 from hilum.inference.engine import Engine
@@ -109,7 +109,7 @@ class FilmPool:
         answers = [
             (self.films[place].sha256, name, asdict(film)) for (place, name), film in self._known.items()
         ]
-        write_whole(file, json.dumps({"weights_sha256": self._weights, "answers": answers}, allow_nan=False))
+        write_atomic(file, json.dumps({"weights_sha256": self._weights, "answers": answers}, allow_nan=False))
 
     def answers(self, places: Sequence[int], change: FilmChange | None = None) -> list[StreamFilm]:
         """Return what the journal holds of films, each changed first."""
@@ -218,14 +218,6 @@ def _profile(films: Sequence[DrillFilm], network: GraphNetwork, engine: Engine) 
         return replace(profile, space=None, sample=None, sample_calls=None)
     sample, calls = space.project(embeddings), logits.argmax(axis=1).astype(np.int64)
     return replace(profile, space=space, sample=sample, sample_calls=calls)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a text under another name and move it into place."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
 
 
 def _encode(pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> bytes:

@@ -21,7 +21,8 @@ from hilum.domain.thresholds import (
     DRILL_MAX_FALSE_ALARMS_PER_YEAR,
     DRILL_WARM_UP_DAYS,
 )
-from hilum.monitoring.drill_films import FilmPool, write_whole
+from hilum.files import to_json, write_atomic
+from hilum.monitoring.drill_films import FilmPool
 from hilum.monitoring.drills import DrillOutcome, run_drill
 from hilum.monitoring.faults import FAULTS, Fault
 from hilum.progress import progress_bar
@@ -227,4 +228,4 @@ def _distinct(names: Any) -> list[str]:
 
 
 def _write(file: Path, record: Record) -> None:
-    write_whole(file, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_atomic(file, to_json(record, indent=1) + "\n")

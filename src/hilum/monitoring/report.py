@@ -4,9 +4,7 @@ For whoever does not run the service's page: one self-contained HTML file and th
 of a film or a person but request ids.
 """
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -17,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hilum.domain.notice import NOTICE
 from hilum.evaluation.reference_profile import ReferenceProfile
+from hilum.files import to_json, write_atomic
 from hilum.journal.clock import format_utc
 from hilum.monitoring.alerts import Alert
 from hilum.monitoring.catalogue import BY_SIGNAL
@@ -112,12 +111,9 @@ def _alert_record(alert: Alert) -> dict[str, Any]:
 
 def write_report(report: MonitoringReport, folder: Path) -> Path:
     """Write the page and the JSON, each whole or not at all; return the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = json.dumps(to_record(report), indent=1, allow_nan=False) + "\n"
+    record = to_json(to_record(report), indent=1) + "\n"
     for name, text in ((RECORD_FILE, record), (PAGE_FILE, render_page(report))):
-        temporary = folder / f".{name}.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / name)
+        write_atomic(folder / name, text)
     return folder / PAGE_FILE
 
 

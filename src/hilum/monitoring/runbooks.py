@@ -6,6 +6,7 @@ What to do stands below it, written by hand, and is never touched.
 from pathlib import Path
 
 from hilum.domain.errors import ConfigError
+from hilum.files import write_atomic
 from hilum.monitoring.catalogue import CATALOGUE, AlertKind, Direction, Severity
 from hilum.monitoring.prometheus_rules import ESCALATIONS, format_duration, is_of_signal
 
@@ -67,7 +68,7 @@ def write_headings(folder: Path) -> list[Path]:
         text = path.read_text(encoding="utf-8")
         advice = read_advice(text, name=path.name)
         if text != (fresh := make_heading(kind) + advice):
-            path.write_text(fresh, encoding="utf-8")
+            write_atomic(path, fresh)
             changed.append(path)
     return changed
 

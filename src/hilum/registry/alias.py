@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.domain.errors import CheckpointError
-from hilum.registry.durable import sync_folder, write_durably
+from hilum.files import sync_folder
+from hilum.registry.durable import write_durably
 from hilum.registry.history import Event, History
 from hilum.registry.versions import parse_name
 

@@ -3,11 +3,10 @@
 A reader sees the old content or the new one, whole. Knows nothing about bundles.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
-TEMPORARY_SUFFIX = ".tmp"
+from hilum.files import sync_folder, write_atomic
 
 
 def write_durably(path: Path, content: bytes, *, beside: Path | None = None) -> None:
@@ -24,18 +23,7 @@ def write_durably(path: Path, content: bytes, *, beside: Path | None = None) -> 
     OSError
         If it cannot be written: the old content stays.
     """
-    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    write_atomic(path, content, durable=True, beside=beside)
 
 
 def append_durably(path: Path, content: bytes) -> None:
@@ -53,15 +41,6 @@ def append_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     if is_new:
         sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring names made, renamed or removed in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_tree(folder: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from hilum.data.phantom.faults import PhantomFaults
 from hilum.data.phantom.film import draw_film
 from hilum.domain.errors import CheckpointError
 from hilum.domain.thresholds import GRAPH_PARITY, SELFTEST_FILMS
+from hilum.files import write_atomic
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.export import INPUT_NAME, OUTPUT_NAMES, export_graph
 from hilum.model.scoring import Scorer
@@ -53,7 +54,7 @@ def write_graph(scorer: Scorer, folder: Path) -> NDArray[np.float32]:
 
 def write_selftest(films: NDArray[np.uint8], logits: Mapping[str, NDArray[np.float32]], folder: Path) -> None:
     """Write films uint8 (N, S, S) and what each graph says of them, float32 (N, K), by its file's name."""
-    save_file({"films": films, **logits}, folder / SELFTEST_FILE)
+    write_atomic(folder / SELFTEST_FILE, save({"films": films, **logits}))
 
 
 def draw_selftest(side_px: int) -> NDArray[np.uint8]:

@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hilum.files import sync_folder
 from hilum.registry.alias import Alias, drop, write_alias
-from hilum.registry.durable import sync_folder, write_durably
+from hilum.registry.durable import write_durably
 from hilum.registry.history import Event
 from hilum.registry.versions import parse_name
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from hilum.domain.thresholds import HALF_MADE_RELEASE_S
+from hilum.files import TEMPORARY_SUFFIX
 from hilum.registry.alias import ALIAS_FOLDER, is_alias_whole, read_alias, write_alias
-from hilum.registry.durable import TEMPORARY_SUFFIX
 from hilum.registry.history import History
 from hilum.registry.prune import carry_out_prune, end_prune, pending_prune
 

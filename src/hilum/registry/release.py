@@ -9,12 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
 from hilum.domain.findings import CLASS_NAMES
 from hilum.evaluation.reference_profile import REFERENCE_FILE, read_reference
+from hilum.files import naming, sync_folder, to_json, write_atomic
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.checkpoint import (
     Checkpoint,
@@ -37,7 +38,7 @@ from hilum.registry.bundle import (
     sum_files,
 )
 from hilum.registry.card import write_card
-from hilum.registry.durable import sync_folder, sync_tree
+from hilum.registry.durable import sync_tree
 from hilum.registry.graph_files import draw_selftest, run_graph, write_graph, write_selftest
 from hilum.registry.quantize import quantize_graph
 from hilum.registry.safeguards import PARTS, read_safeguards
@@ -148,26 +149,27 @@ def write_bundle(
         ],
     }
     _check_version(facts, out)
-    building.mkdir(parents=True)
     try:
-        state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
-        save_file(state, building / WEIGHTS_FILE)
-        facts |= _write_graphs(facts, checkpoint, building, int8_data)
-        _write_json(building / BUNDLE_FILE, facts)
-        for label, report in reports.items():
-            _write_json(building / f"evaluation-{label}.json", report)
-        for label, report in peers.items():
-            _write_json(building / f"{AGAINST_PREFIX}{label}.json", report)
-        _copy_reference(evaluations, checkpoint_path, weights_sha256, building)
-        (building / "card.md").write_text(write_card(facts, reports), encoding="utf-8")
-        (building / SUMS_FILE).write_text(sum_files(building), encoding="utf-8")
-        if private_key is not None:
-            sign_bundle(building, private_key)
-        for file in building.iterdir():
-            file.chmod(_READABLE)  # a server runs as another user than the one who trains
-        sync_tree(building)
-        building.rename(final)
-        sync_folder(out)
+        with naming(final, temporary=building):
+            building.mkdir(parents=True)
+            state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
+            write_atomic(building / WEIGHTS_FILE, save(state))
+            facts |= _write_graphs(facts, checkpoint, building, int8_data)
+            _write_json(building / BUNDLE_FILE, facts)
+            for label, report in reports.items():
+                _write_json(building / f"evaluation-{label}.json", report)
+            for label, report in peers.items():
+                _write_json(building / f"{AGAINST_PREFIX}{label}.json", report)
+            _copy_reference(evaluations, checkpoint_path, weights_sha256, building)
+            write_atomic(building / "card.md", write_card(facts, reports))
+            write_atomic(building / SUMS_FILE, sum_files(building))
+            if private_key is not None:
+                sign_bundle(building, private_key)
+            for file in building.iterdir():
+                file.chmod(_READABLE)  # a server runs as another user than the one who trains
+            sync_tree(building)
+            building.rename(final)
+            sync_folder(out)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return read_bundle(final)
@@ -229,7 +231,7 @@ def _copy_reference(evaluations: list[Path], checkpoint: Path, weights_sha256: s
     folders = [path if path.is_dir() else path.parent for path in [*evaluations[:1], checkpoint]]
     for folder in folders:
         if read_reference(folder, weights_sha256=weights_sha256) is not None:
-            shutil.copyfile(folder / REFERENCE_FILE, building / REFERENCE_FILE)
+            write_atomic(building / REFERENCE_FILE, (folder / REFERENCE_FILE).read_bytes())
             return
 
 
@@ -313,4 +315,4 @@ def _read_evaluation(file: Path, weights_sha256: str | None) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    write_atomic(path, to_json(content, indent=1, sort_keys=True) + "\n")

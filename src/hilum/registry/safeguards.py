@@ -15,6 +15,7 @@ from hilum.data.pixel_cache import PixelCache, default_cache_folder
 from hilum.data.site_films import read_site_films
 from hilum.domain.errors import CheckpointError
 from hilum.explain.explanation_tests import check_explanations
+from hilum.files import to_json, write_atomic
 from hilum.model.randomize import randomize
 from hilum.model.scoring import Scorer
 from hilum.progress import progress_bar
@@ -69,11 +70,8 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path, *, right_films: Path |
         scorer.score,
         lambda films, share, seed: randomize(scorer, films, share=share, seed=seed).score,
     )
-    out.mkdir(parents=True, exist_ok=True)
     file = out / SAFEGUARDS_FILE
-    temporary = file.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(record, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    write_atomic(file, to_json(record) + "\n")
     return file
 
 

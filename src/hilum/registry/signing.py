@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hilum.domain.errors import CheckpointError, ConfigError
+from hilum.files import naming, sync_folder
 from hilum.registry.bundle import SIGNATURE_FILE, SUMS_FILE, read_bundle
-from hilum.registry.durable import sync_folder, write_durably
+from hilum.registry.durable import write_durably
 
 PRIVATE_KEY_FILE = "signing.pem"
 PUBLIC_KEY_FILE = "signing.pub.pem"
@@ -43,10 +44,14 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
         raise ConfigError(
             f"{private}: exists; a key is never overwritten. Name another folder, or move it away."
         ) from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with naming(private, temporary=private), os.fdopen(handle, "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        private.unlink()  # half a key would stand in the way of the next one
+        raise
     sync_folder(folder)
     told = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -22,6 +22,7 @@ from safetensors.numpy import load, save
 
 from hilum.domain.errors import CheckpointError
 from hilum.evaluation.site_score import SiteScore
+from hilum.files import naming, to_json, write_atomic
 from hilum.registry.bundle import GRAPH_FILE
 
 PROFILE_FILE = "site.json"
@@ -97,17 +98,16 @@ def write_site_profile(
         "graph_sha256": None if graph is None else hashlib.sha256(graph).hexdigest(),
     }
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
-    building.mkdir(parents=True)
     try:
-        (building / STATISTICS_FILE).write_bytes(tensors)
-        if graph is not None:
-            (building / GRAPH_FILE).write_bytes(graph)
-        (building / PROFILE_FILE).write_text(
-            json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        )
-        if folder.exists():
-            shutil.rmtree(folder)
-        building.rename(folder)
+        with naming(folder, temporary=building):
+            building.mkdir(parents=True)
+            write_atomic(building / STATISTICS_FILE, tensors)
+            if graph is not None:
+                write_atomic(building / GRAPH_FILE, graph)
+            write_atomic(building / PROFILE_FILE, to_json(content, indent=1, sort_keys=True) + "\n")
+            if folder.exists():
+                shutil.rmtree(folder)
+            building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from hilum.data.ingest import Dataset, open_dataset
 from hilum.data.manifest import usable_films
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import CLASS_NAMES
+from hilum.files import to_json, write_atomic
 from hilum.model.scoring import Scorer
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _run_fold(
     columns = ["label", "split", "source", "patient_id", "age", "sex", "view"]
     root = dataset.root.resolve()
     paths = [str(root / path) for path in rest["path"]]
-    rest[columns].assign(path=paths).to_csv(table, index=False)
+    write_atomic(table, rest[columns].assign(path=paths).to_csv(index=False))
     missing = set(CLASS_NAMES) - set(rest.loc[rest["split"] == "train", "label"])
     if missing:
         log.warning("without %s there is no %s film: class weights are off", source, " or ".join(missing))
@@ -108,6 +109,4 @@ def _with_logits(rows: pd.DataFrame, logits: NDArray[np.float32]) -> pd.DataFram
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomic(path, to_json(content, indent=1) + "\n")

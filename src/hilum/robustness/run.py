@@ -1,6 +1,5 @@
 """The robustness test, as a table of contents: corrupt, attack, look elsewhere, look inside groups, write."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from hilum import __version__
 from hilum.audit.record import AuditFinding, finding_record
 from hilum.domain.notice import NOTICE
 from hilum.domain.thresholds import CONFIDENCE_LEVEL, MIN_FILMS_FOR_CLAIM
+from hilum.files import to_json, write_atomic
 from hilum.model.scoring import Scorer
 from hilum.progress import progress_bar
 from hilum.robustness.figures import draw_figures
@@ -78,17 +78,10 @@ def run_robustness(
         "models": reports,
     }
     figures = draw_figures(reports, tests[0].films.pixels, seed=tests[0].seed)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     for name, png in figures.items():
-        _write(out / "figures" / f"{name}.png", png)
-    _write(out / PAGE_FILE, render_page(record, figures).encode())
-    _write(out / RESULT_FILE, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+        write_atomic(out / "figures" / f"{name}.png", png)
+    write_atomic(out / PAGE_FILE, render_page(record, figures))
+    write_atomic(out / RESULT_FILE, to_json(record, indent=1) + "\n")
     for test in tests:  # last: until the report is there, the scores are needed
         test.store.remove()
     return RobustnessResult(record, tuple(findings), out)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -5,6 +5,7 @@ another model, other films or other severities are never taken for these.
 """
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hilum.files import write_atomic
 
 Logits = NDArray[np.float32]
 _DIGEST_LETTERS = 16
@@ -34,10 +37,9 @@ class ScoreStore:
         """Return the scores of this name, computing and keeping them if they are not there."""
         file = self._file(name)
         if not file.exists():
-            temporary = file.with_suffix(".tmp")
-            with temporary.open("wb") as stream:
-                np.save(stream, compute(), allow_pickle=False)
-            temporary.replace(file)
+            content = io.BytesIO()
+            np.save(content, compute(), allow_pickle=False)
+            write_atomic(file, content.getvalue())
         return np.asarray(np.load(file, allow_pickle=False), np.float32)
 
     def remove(self) -> None:

@@ -5,6 +5,7 @@ workers on any machines that name the same storage add trials to the same study,
 interrupted goes on where it was. Trials are chosen and pruned on validation macro F1 alone.
 """
 
+import io
 import logging
 import time
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hilum.config.schema import TrainConfig
 from hilum.domain.errors import ConfigError, TrainingDiverged
+from hilum.files import write_atomic
 from hilum.training.run import run_training
 from hilum.training.stopping import History
 
@@ -178,7 +180,7 @@ def _draw_importance(importance: dict[str, float], path: Path) -> Path:
     names = list(importance)[::-1]
     axis.barh(names, [importance[name] for name in names])
     axis.set(xlabel="share of the variation of validation macro F1", title="What mattered in the search")
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, format="png", dpi=110)
-    temporary.replace(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_atomic(path, picture.getvalue())
     return path

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.phantom.film import PhantomFilm
+from hilum.files import write_atomic
 
 MASKS_FOLDER = "masks"
 LUNGS_FOLDER = "lungs"
 _COLUMNS = ("path", "split", "label", "source", "patient_id", "age", "sex", "view", "width", "height")
 _WHITE = 255
 _NOISE_COMPRESSION = 1  # of 9: quantum noise does not deflate, so more effort only costs time
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under another name and move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def encode_png(pixels: NDArray[np.uint8], *, compression: int = _NOISE_COMPRESSION) -> bytes:
@@ -41,9 +30,9 @@ def write_film(out: Path, film: PhantomFilm, *, name: str | None = None) -> None
     path = name or film.path
     lesion = film.lesion.astype(np.uint8) * _WHITE
     lungs = (film.lung_right | film.lung_left).astype(np.uint8) * _WHITE
-    write_bytes(out / MASKS_FOLDER / path, encode_png(lesion))
-    write_bytes(out / LUNGS_FOLDER / path, encode_png(lungs))
-    write_bytes(out / path, encode_png(film.pixels))
+    write_atomic(out / MASKS_FOLDER / path, encode_png(lesion))
+    write_atomic(out / LUNGS_FOLDER / path, encode_png(lungs))
+    write_atomic(out / path, encode_png(film.pixels))
 
 
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -52,7 +41,7 @@ def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue())
 
 
 def remove_leftovers(out: Path, kept: set[str]) -> None:

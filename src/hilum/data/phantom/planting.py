@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.phantom.faults import SPOILT, PhantomFaults
-from hilum.data.phantom.files import encode_png, write_bytes, write_film
+from hilum.data.phantom.files import encode_png, write_film
 from hilum.data.phantom.film import PhantomFilm, draw_film, split_of
 from hilum.data.phantom.spoiling import spoil
 from hilum.domain.findings import CLASS_NAMES
 from hilum.domain.thresholds import MAX_ASPECT_RATIO, MIN_SIDE_PX
+from hilum.files import write_atomic
 
 EXTRA_INDEX = 10_000_000
 """Index from which extra films are drawn, far above those of the set."""
@@ -146,7 +147,7 @@ def _plant_spoilt(out: Path, drawn: PlantedSet, fault: str, *, seed: int, side_p
     for position in range(number):
         film = draw_film(_EXTRA_OF[fault] + position, seed=seed, side_px=side_px)
         row = _extra_row(film, f"phantom_{fault}_{position:04d}.png", (side_px, side_px))
-        write_bytes(out / row["path"], encode_png(spoil(film.pixels, fault, position)))
+        write_atomic(out / row["path"], encode_png(spoil(film.pixels, fault, position)))
         drawn.rows.append(row)
         drawn.planted.setdefault(fault, []).append(row["path"])
 
@@ -168,7 +169,7 @@ def _plant_corrupt(out: Path, drawn: PlantedSet, *, seed: int, side_px: int, num
         film = draw_film(EXTRA_INDEX + position, seed=seed, side_px=side_px)
         kind = ("truncated", "zip", "empty")[position % 3]
         row = _extra_row(film, f"phantom_corrupt_{position:04d}.png", None)
-        write_bytes(out / row["path"], _damage(encode_png(film.pixels), kind))
+        write_atomic(out / row["path"], _damage(encode_png(film.pixels), kind))
         drawn.rows.append(row)
         planted.append({"path": row["path"], "kind": kind})
 
@@ -193,6 +194,6 @@ def _plant_resized(
         film = draw_film(offset + position, seed=seed)
         row = _extra_row(film, f"phantom_{fault}_{position:04d}.png", size)
         pixels = np.asarray(cv2.resize(film.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        write_bytes(out / row["path"], encode_png(pixels))
+        write_atomic(out / row["path"], encode_png(pixels))
         drawn.rows.append(row)
         planted.append(row["path"])
