@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hilum import progress
 from hilum.cli.site import _print_gate
 from hilum.data.pixel_cache import decode_film
 from hilum.inference.engine import Engine, EngineSettings
@@ -123,3 +124,24 @@ def test_the_gate_is_measured_at_the_site_and_widened_when_asked(capsys: pytest.
     _print_gate(widened)
     told = capsys.readouterr().out.splitlines()
     assert told[1:] == ["with the widened limits: 0 of 24 films rejected"]
+
+
+def test_commissioning_says_how_far_it_is(
+    hilum: Hilum, site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 1e-9)
+    options = (
+        "--name",
+        "Ward",
+        "--disease",
+        "Tuberculosis",
+        "--model",
+        tiny_bundle,
+        "--out",
+        tmp_path / "ward",
+    )
+    answer = hilum("commission", site / "site.csv", *options)
+    assert answer.code == 0, answer.err
+    assert "reading films: 100%" in answer.err
+    assert "adapting and scoring: 100%" in answer.err
+    assert "240/240" in answer.err  # each film twice

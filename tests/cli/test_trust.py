@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from hilum import progress
 from hilum.robustness import model_test
 from hilum.robustness.corruptions import CORRUPTIONS
 from tests.cli.conftest import Hilum
@@ -39,3 +40,15 @@ def test_a_site_that_is_not_there_ends_with_one(hilum: Hilum, arguments: list[ob
 
 def test_no_film_cannot_be_asked_for(hilum: Hilum, arguments: list[object]):
     assert hilum(*arguments, "--films", 0).code == 2
+
+
+def test_safeguard_says_how_far_it_is(
+    hilum: Hilum, tiny_data: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 1e-9)
+    model = tiny_run / "models/best_model.pt"
+    answer = hilum("safeguard", "--data", tiny_data, "--model", model, "--out", tmp_path)
+    assert answer.code == 0, answer.err
+    for work in ("scoring", "fitting the gate"):
+        assert f"{work}: 100%" in answer.err
+    assert "picture/s]" in answer.err

@@ -134,3 +134,11 @@ def test_only_checks_on_pixels_can_be_widened():
         DatasetError, match="no limit of 'unlike-training-films' can be widened; possible are"
     ):
         widen_limit(phantom_gate(), "unlike-training-films", phantom_films(TRAIN, 2))
+
+
+def test_fitting_says_how_far_it_is():
+    train, val = phantom_films(0, 12), phantom_films(TRAIN, 10)
+    said: list[tuple[int, int]] = []
+    fit_gate(train, embed(train), val, embed(val), embed=embed, progress=lambda *state: said.append(state))
+    pictures = sum(len(makers) for makers in WRONG_KINDS.values()) * (12 + 10)
+    assert said == [(made, pictures) for made in range(1, pictures + 1)]

@@ -8,6 +8,7 @@ import pytest
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.explain.explanation_tests import check_explanations
 from hilum.explain.map_verdict import judge_map
+from hilum.explain.randomization import CASCADE, UNLEARNED_SEEDS
 from tests.explain.planted import (
     edge_maps,
     forgetful,
@@ -90,3 +91,16 @@ def test_a_network_without_any_heat_fails_and_is_not_drawn_from(films):
     assert record["passes"] is False
     assert record["randomization"]["passes"] is False
     assert record["shown"]["Normal"]["withheld_for"]["empty-map"] == EACH
+
+
+@pytest.mark.parametrize("each", [EACH, 2])
+def test_progress_ends_at_the_films_that_networks_score(each: int):
+    said: list[tuple[int, int]] = []
+    some = planted_films(each)
+    check_explanations(
+        some, network_with(right_maps), forgetful, steps=5, progress=lambda *state: said.append(state)
+    )
+    stages = 3 * each * (len(CASCADE) + len(UNLEARNED_SEEDS)) if each == EACH else 0
+    deleted = 3 * each * (3 * (5 - 1) + 2) if each == EACH else 0
+    assert [done for done, _ in said] == sorted({done for done, _ in said})
+    assert said[-1:] == ([(stages + deleted, stages + deleted)] if each == EACH else [])

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hilum import progress
 from hilum.domain.errors import EmptyDataset
 from hilum.domain.findings import CLASS_NAMES
 from hilum.registry import quantize
@@ -33,6 +34,15 @@ def test_eight_bits_are_kept_where_they_rank_as_well(folder: Path, tiny_run: Pat
     assert 0 < np.abs(full["logits"] - small["logits"]).max() < 1.0
     assert full["cam"].shape == small["cam"].shape
     assert "Finding optimal threshold" not in capfd.readouterr().out
+
+
+def test_making_the_8_bit_graph_says_how_far_it_is(
+    folder: Path, tiny_run: Path, tiny_data: Path, capsys, monkeypatch
+):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 1e-9)
+    scorer, _ = load_model(tiny_run / "models" / "best_model.pt")
+    quantize.quantize_graph(scorer, tiny_data, folder)
+    assert "8-bit graph: 100% 20/20" in capsys.readouterr().err  # 4 for the ranges, 8 with either graph
 
 
 def test_eight_bits_that_rank_worse_are_dropped(folder: Path, tiny_run: Path, tiny_data: Path, monkeypatch):

@@ -5,6 +5,7 @@ Takes a manifest's usable rows with their pixels and returns figures and finding
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from hilum.audit.probe_features import Films, lung_boxes
 from hilum.audit.record import AuditFinding
 from hilum.audit.same_patient import SamePatientAudit, audit_same_patient
 from hilum.audit.shortcuts import ShortcutAudit, audit_shortcuts
+
+PROBES: Final = ("lungs", "shortcuts", "letters", "confounding", "labels", "patients")
+"""What `run_probes` runs, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def run_probes(
     seed
         Of folds, shuffles and components.
     progress
-        Called with the name of each probe before it runs.
+        Called with the name of each of `PROBES` before it runs.
 
     Returns
     -------

@@ -96,15 +96,15 @@ _PARTS: Mapping[str, Callable[[FilmMeasures, Dataset], tuple[object, list[AuditF
 def _probe(
     measures: FilmMeasures, dataset: Dataset, clock: "_Clock"
 ) -> "tuple[ProbeReport, list[AuditFinding]]":
-    from hilum.audit.probes import run_probes  # brings scikit-learn, which a quick audit does without
+    from hilum.audit.probes import PROBES, run_probes  # brings scikit-learn, which a quick audit does without
 
     used = dataset.manifest["excluded"].isna().to_numpy()
-    with progress_bar("probing", unit="probe") as bar:
+    with progress_bar("probing", total=len(PROBES), unit="probe") as bar:
 
         def advance(name: str) -> None:
             clock.start(f"probing {name}")
             bar.set_postfix_str(name)
-            bar.update()
+            bar.update(PROBES.index(name) - bar.n)  # those that are done
 
         return run_probes(
             dataset.manifest[used].reset_index(drop=True),

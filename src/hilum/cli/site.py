@@ -31,7 +31,6 @@ def commission(
     """Make a site profile of 100 to 500 local films; labels may be empty, and are then not used."""
     from datetime import date
 
-    from hilum.progress import progress_bar, to_total
     from hilum.registry.commission import commission_site
     from hilum.registry.scorers import load_model
 
@@ -40,11 +39,10 @@ def commission(
     scorer, facts = load_model(model)
     folder = out or Path("sites") / name
     diseases = [str(one) for one in disease]
-    with progress_bar("reading films") as bar:
-        made = commission_site(
-            scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt,
-            let_through=let_through or (), today=date.today(), progress=to_total(bar),
-        )  # fmt: skip
+    made = commission_site(
+        scorer, facts, site, folder, name=name, diseases=diseases, adapt=adapt,
+        let_through=let_through or (), today=date.today(),
+    )  # fmt: skip
     print(json.dumps(made.facts, indent=1, allow_nan=False)) if as_json else _print_text(made)
 
 

@@ -44,6 +44,8 @@ Films = NDArray[np.uint8]
 Array = NDArray[np.float32]
 Embed = Callable[[Films], Array]
 """uint8 (N, side, side) to float32 (N, C)."""
+Progress = Callable[[int, int], object]
+"""(Wrong pictures made, of how many)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,7 @@ def fit_gate(
     embed: Embed,
     further_pixels: Films | None = None,
     seed: int = 1,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Fit a gate and return its record.
 
@@ -96,6 +99,8 @@ def fit_gate(
         Gives the embeddings of pictures as of films; asked about some hundred drawn pictures.
     further_pixels
         Right films from elsewhere, uint8 (N, side, side), on which the checks are fitted too.
+    progress
+        Called after each wrong picture, which take most of the time.
 
     Raises
     ------
@@ -113,7 +118,9 @@ def fit_gate(
             )
     random = np.random.default_rng(seed)
     right = train_pixels if further_pixels is None else np.concatenate([train_pixels, further_pixels])
-    checks, names = _fit_checks(right, random)
+    makers = sum(map(len, WRONG_KINDS.values()))
+    count = _Count(makers * (min(len(right), GATE_MAX_FIT_FILMS) + len(val_pixels)), progress)
+    checks, names = _fit_checks(right, random, count)
     distance = EmbeddingDistance.fit(train_embeddings)
     structures = _describe(val_pixels)
     measures = {code: check.score(structures) for code, check in checks.items()}
@@ -122,7 +129,7 @@ def fit_gate(
     limits = _joint_limits(measures)
     moved = dict(limits)
     for code, check in checks.items():
-        wrong = check.score(_describe(_make_wrong(code, val_pixels, random)))
+        wrong = check.score(_describe(_make_wrong(code, val_pixels, random, count)))
         moved[code] = _move_into_gap(limits[code], wrong)
     flat = [measure_flatness(expose_badly(film, random)) for film in val_pixels]
     moved["contrast-out-of-range"] = _move_into_gap(limits["contrast-out-of-range"], np.array(flat))
@@ -206,15 +213,31 @@ def _describe(films: Films) -> Array:
     return np.stack([describe_structure(film) for film in films])
 
 
-def _make_wrong(code: str, films: Films, random: np.random.Generator) -> Films:
+class _Count:
+    """Counts wrong pictures, of how many that are made of films."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._made, self._total, self._progress = 0, total, progress
+
+    def add(self) -> None:
+        self._made += 1
+        if self._progress is not None:
+            self._progress(self._made, self._total)
+
+
+def _make_wrong(code: str, films: Films, random: np.random.Generator, count: _Count | None = None) -> Films:
     """Make wrong pictures of a kind, as a gate gets them: cut to what looks like an exposed field."""
     side = films.shape[-1]
-    made = (make(film, films, random) for make in WRONG_KINDS[code] for film in films)
-    return np.stack([prepare_film(picture, side) for picture in made])
+    pictures = []
+    for picture in (make(film, films, random) for make in WRONG_KINDS[code] for film in films):
+        pictures.append(prepare_film(picture, side))
+        if count is not None:
+            count.add()
+    return np.stack(pictures)
 
 
 def _fit_checks(
-    films: Films, random: np.random.Generator
+    films: Films, random: np.random.Generator, count: _Count
 ) -> tuple[dict[str, LinearCheck], dict[str, LinearCheck]]:
     """Fit, for each kind, a check against right films and one, for its name, against all other kinds.
 
@@ -224,7 +247,7 @@ def _fit_checks(
         films = films[random.permutation(len(films))[:GATE_MAX_FIT_FILMS]]
     jittered = np.stack([jitter_film(film, random) for film in films])
     right = np.concatenate([_describe(films), _describe(jittered)])
-    wrong = {code: _describe(_make_wrong(code, jittered, random)) for code in WRONG_KINDS}
+    wrong = {code: _describe(_make_wrong(code, jittered, random, count)) for code in WRONG_KINDS}
     checks = {code: _fit_linear(right, structures) for code, structures in wrong.items()}
     names = {
         code: _fit_linear(np.concatenate([wrong[other] for other in wrong if other != code]), structures)

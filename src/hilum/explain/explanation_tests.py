@@ -12,7 +12,7 @@ Knows nothing about networks: scoring and randomising are handed in.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ Randomize = Callable[[NDArray[np.uint8], float, int], Network]
 """(Films for its statistics, share of the layers that lose their weights, seed) to a network."""
 
 
+Progress = Callable[[int, int], object]
+"""(Films that networks have scored, of how many)."""
+
+
 def check_explanations(
     films: NDArray[np.uint8],
     network: Network,
@@ -62,6 +66,7 @@ def check_explanations(
     steps: int = DELETION_STEPS,
     withhold_on_zones: bool = False,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Test a model's maps and return the record that `judge_map` holds single maps to.
 
@@ -81,6 +86,8 @@ def check_explanations(
         Films drawn of each called finding for deletion, insertion and randomisation.
     withhold_on_zones
         Whether a map that disagrees with Table 26 is withheld rather than shown with a note.
+    progress
+        Called as networks score films, after the first scoring of all of them.
 
     Returns
     -------
@@ -100,11 +107,12 @@ def check_explanations(
         for index, name in enumerate(CLASS_NAMES)
     }
     sample = np.concatenate(list(drawn.values()))
+    count = _Count(_count_passes(drawn.values(), steps), progress)
     record: dict[str, Any] = {
         "films": len(films),
         "steps": steps,
         "withhold_on_zones": withhold_on_zones,
-        "randomization": _test_randomization(films[sample], maps[sample], called[sample], randomize),
+        "randomization": _test_randomization(films[sample], maps[sample], called[sample], randomize, count),
         "findings": {},
     }
     for index, name in enumerate(CLASS_NAMES):
@@ -114,8 +122,8 @@ def check_explanations(
             entry |= {"passes": None, "reason": f"{len(chosen)} films are too few to test its maps"}
         else:
             curves = deletion_curves(
-                films[chosen], maps[chosen], called[chosen], lambda batch: network(batch).logits,
-                steps=steps, seed=seed,
+                films[chosen], maps[chosen], called[chosen],
+                lambda batch: count.add(len(batch), network(batch)).logits, steps=steps, seed=seed,
             )  # fmt: skip
             gains = [mean_interval(values) for values in (curves.deletion_gain(), curves.insertion_gain())]
             reason = _doubt(*gains)
@@ -134,14 +142,40 @@ def check_explanations(
     return record
 
 
+class _Count:
+    """Counts the films that networks have scored."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def add(self, films: int, scores: NetworkScores) -> NetworkScores:
+        """Return the scores of so many films."""
+        self._done += films
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+        return scores
+
+
+def _count_passes(drawn: Collection[NDArray[np.int64]], steps: int) -> int:
+    """Return how often a film is scored for the rows drawn of each class."""
+    sizes = [len(rows) for rows in drawn]
+    randomized = sum(sizes) if sum(sizes) >= MIN_FILMS_FOR_CLAIM else 0
+    deleted = sum(size for size in sizes if size >= MIN_FILMS_FOR_CLAIM)
+    return randomized * (len(CASCADE) + len(UNLEARNED_SEEDS)) + deleted * (3 * (steps - 1) + 2)
+
+
 def _test_randomization(
-    films: NDArray[np.uint8], maps: NDArray[np.float32], called: NDArray[np.int64], randomize: Randomize
+    films: NDArray[np.uint8],
+    maps: NDArray[np.float32],
+    called: NDArray[np.int64],
+    randomize: Randomize,
+    count: _Count,
 ) -> dict[str, Any]:
     if len(films) < MIN_FILMS_FOR_CLAIM:
         return {"passes": False, "reason": f"{len(films)} films with a map are too few to test"}
 
     def maps_without(share: float, seed: int) -> NDArray[np.float32]:
-        scores: NetworkScores = randomize(films, share, seed)(films)
+        scores = count.add(len(films), randomize(films, share, seed)(films))
         return scores.cam[np.arange(len(films)), called]
 
     found: RandomizationTest = compare_with_randomized(

@@ -11,7 +11,7 @@ Li et al., "Revisiting batch normalization for practical domain adaptation", 201
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -28,7 +28,11 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 @torch.no_grad()
 def adapt_statistics(
-    network: FilmClassifier, films: NDArray[np.uint8], *, share: float = ADAPTATION_SHARE
+    network: FilmClassifier,
+    films: NDArray[np.uint8],
+    *,
+    share: float = ADAPTATION_SHARE,
+    on_films: Callable[[int], object] | None = None,
 ) -> FilmClassifier:
     """Return a copy of a network whose normalisation statistics are brought towards those of `films`.
 
@@ -41,6 +45,8 @@ def adapt_statistics(
         uint8 (N, side, side), at least 2, in no particular order of findings.
     share
         In [0, 1]; 1 forgets the statistics of training.
+    on_films
+        Called with the number of films of each batch that has passed.
     """
     learned = read_statistics(network)
     device = next(network.parameters()).device
@@ -54,6 +60,8 @@ def adapt_statistics(
     parts = np.array_split(films, max(1, round(len(films) / _BATCH_FILMS)))  # equal, so that the mean is fair
     for part in parts:
         adapted(torch.from_numpy(part.copy()).unsqueeze(1).to(device))
+        if on_films is not None:
+            on_films(len(part))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     own = read_statistics(adapted)

@@ -76,13 +76,19 @@ class Scorer:
         """The network in inference mode, for what needs its gradient; films enter it after remedies."""
         return self._network
 
-    def adapt_to(self, films: NDArray[np.uint8], *, share: float = ADAPTATION_SHARE) -> "Scorer":
+    def adapt_to(
+        self,
+        films: NDArray[np.uint8],
+        *,
+        share: float = ADAPTATION_SHARE,
+        on_films: Callable[[int], object] | None = None,
+    ) -> "Scorer":
         """Return a scorer adapted to the normalisation of a site's films, uint8 (N, side, side).
 
         See `hilum.model.adaptation` for what the films must be like.
         """
         films = apply_remedies(films, self.config.preprocessing)
-        return self._with(adapt_statistics(self._network, films, share=share))
+        return self._with(adapt_statistics(self._network, films, share=share, on_films=on_films))
 
     def statistics(self) -> dict[str, NDArray[Any]]:
         """Return the normalisation statistics by name, for `with_statistics` of the same model."""

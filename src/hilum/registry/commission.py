@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.ingest import Progress
 from hilum.data.pixel_cache import PixelCache, default_cache_folder
 from hilum.data.site_films import SiteFilms, read_site_films
 from hilum.domain.errors import EmptyDataset
@@ -25,6 +24,7 @@ from hilum.evaluation.record import to_plain
 from hilum.evaluation.site_score import fit_site_score, screening_cutoff
 from hilum.evaluation.unseen_site import abnormal_log_odds
 from hilum.model.scoring import Scorer
+from hilum.progress import progress_bar, to_total
 from hilum.registry.bundle import GRAPH_FILE
 from hilum.registry.graph_files import write_graph
 from hilum.registry.site_profile import write_site_profile
@@ -55,7 +55,6 @@ def commission_site(
     adapt: bool = True,
     let_through: Sequence[str] = (),
     today: date,
-    progress: Progress | None = None,
 ) -> CommissionedSite:
     """Make a site profile of a site's own films, with or without reference results.
 
@@ -82,14 +81,17 @@ def commission_site(
         If the CSV or the output folder cannot be used.
     """
     cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
-    films = read_site_films(site, cache=cache, progress=progress)
+    with progress_bar("reading films") as bar:
+        films = read_site_films(site, cache=cache, progress=to_total(bar))
     if len(films.rows) < MIN_ADAPTATION_FILMS:
         raise EmptyDataset(
             f"{site}: {len(films.rows)} usable film(s); at least {MIN_ADAPTATION_FILMS} are needed to know a"
             " site, with or without labels. Add films."
         )
-    at_site = scorer.adapt_to(films.pixels) if adapt else scorer
-    scores = at_site.score(films.pixels)
+    work = ("adapting and scoring", 2) if adapt else ("scoring", 1)
+    with progress_bar(work[0], total=work[1] * len(films.rows)) as bar:
+        at_site = scorer.adapt_to(films.pixels, on_films=bar.update) if adapt else scorer
+        scores = at_site.score(films.pixels, on_films=bar.update)
     site_score = fit_site_score(scores.embedding, abnormal_log_odds(scores.logits.astype(np.float64)))
     log_odds, cutoff = site_score.score(scores.embedding), screening_cutoff(model["temperature"])
     judged = _judge(scores.logits, log_odds, films, diseases, cutoff) if films.labelled.any() else None

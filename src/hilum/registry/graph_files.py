@@ -4,7 +4,7 @@ The self-test films are phantoms, drawn when the model is released and carried a
 other logits for them than were found here has another model, or a broken runtime.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +66,18 @@ def draw_selftest(side_px: int) -> NDArray[np.uint8]:
     return np.stack(list(films))
 
 
-def run_graph(graph: Path, films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def run_graph(
+    graph: Path, films: NDArray[np.uint8], *, on_films: Callable[[int], object] | None = None
+) -> dict[str, NDArray[np.float32]]:
     """Run a graph on films, uint8 (N, S, S), one by one as a server does; outputs by name."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    rows = [session.run(OUTPUT_NAMES, {INPUT_NAME: film[None]}) for film in films]
+    rows = []
+    for film in films:
+        rows.append(session.run(OUTPUT_NAMES, {INPUT_NAME: film[None]}))
+        if on_films is not None:
+            on_films(1)
     return {
         name: np.concatenate(parts) for name, parts in zip(OUTPUT_NAMES, zip(*rows, strict=True), strict=True)
     }

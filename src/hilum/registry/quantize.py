@@ -12,7 +12,7 @@ CVPR 2018.
 import io
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from hilum.evaluation.record import to_plain
 from hilum.imaging.remedies import apply_remedies
 from hilum.model.export import INPUT_NAME
 from hilum.model.scoring import Scorer
+from hilum.progress import progress_bar
 from hilum.registry.bundle import GRAPH_FILE, INT8_GRAPH_FILE
 from hilum.registry.graph_files import run_graph
 
@@ -83,10 +84,14 @@ def quantize_graph(scorer: Scorer, data: Path, folder: Path) -> Int8Verdict:
     is_range = np.zeros(len(films), bool)
     is_range[np.linspace(0, len(films) - 1, QUANTIZATION_FILMS).astype(int)] = True
     graph, small = folder / GRAPH_FILE, folder / INT8_GRAPH_FILE
-    _quantize(graph, small, films[is_range])
     judged, kept_rows = films[~is_range], rows[~is_range]
     graphs = {"float32": graph, "int8": small}
-    ranked = {kind: _rank(kept_rows, run_graph(path, judged)["logits"]) for kind, path in graphs.items()}
+    with progress_bar("8-bit graph", total=QUANTIZATION_FILMS + len(graphs) * len(judged)) as bar:
+        _quantize(graph, small, films[is_range], on_film=bar.update)
+        ranked = {
+            kind: _rank(kept_rows, run_graph(path, judged, on_films=bar.update)["logits"])
+            for kind, path in graphs.items()
+        }
     classes: dict[str, dict[str, Any]] = {
         name: {kind: to_plain(result.row(name).auroc) for kind, result in ranked.items()}
         for name in CLASS_NAMES
@@ -100,7 +105,7 @@ def quantize_graph(scorer: Scorer, data: Path, folder: Path) -> Int8Verdict:
     return verdict
 
 
-def _quantize(graph: Path, out: Path, films: NDArray[np.uint8]) -> None:
+def _quantize(graph: Path, out: Path, films: NDArray[np.uint8], *, on_film: Callable[[], object]) -> None:
     from onnxruntime.quantization import (
         CalibrationDataReader,
         CalibrationMethod,
@@ -116,7 +121,10 @@ def _quantize(graph: Path, out: Path, films: NDArray[np.uint8]) -> None:
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             film = next(self._left, None)
-            return None if film is None else {INPUT_NAME: film[None]}
+            if film is None:
+                return None
+            on_film()
+            return {INPUT_NAME: film[None]}
 
     with tempfile.TemporaryDirectory() as folder, _quiet():
         prepared = Path(folder) / "prepared.onnx"

@@ -18,7 +18,7 @@ from hilum.explain.explanation_tests import check_explanations
 from hilum.files import to_json, write_atomic
 from hilum.model.randomize import randomize
 from hilum.model.scoring import Scorer
-from hilum.progress import progress_bar
+from hilum.progress import progress_bar, to_total
 
 log = logging.getLogger(__name__)
 
@@ -48,28 +48,31 @@ def run_safeguards(scorer: Scorer, data: Path, out: Path, *, right_films: Path |
     further = None
     if right_films is not None:
         cache = PixelCache(default_cache_folder(), side_px=scorer.side_px)
-        further = read_site_films(right_films, cache=cache).pixels
+        with progress_bar("reading right films") as bar:
+            further = read_site_films(right_films, cache=cache, progress=to_total(bar)).pixels
     log.info("scoring %d training and %d validation films", len(train), len(validation))
     with progress_bar("scoring", total=len(train) + len(validation)) as bar:
         embeddings = [scorer.score(films, on_films=bar.update).embedding for films in (train, validation)]
     log.info("fitting the input gate")
-    record: dict[str, Any] = {
-        "weights_sha256": scorer.weights_sha256,
-        "input_gate": fit_gate(
+    record: dict[str, Any] = {"weights_sha256": scorer.weights_sha256}
+    with progress_bar("fitting the gate", unit="picture") as bar:
+        record["input_gate"] = fit_gate(
             train,
             embeddings[0],
             validation,
             embeddings[1],
             embed=lambda films: scorer.score(films).embedding,
             further_pixels=further,
-        ),
-    }
+            progress=to_total(bar),
+        )
     log.info("testing the maps of validation films")
-    record["explanations"] = check_explanations(
-        validation,
-        scorer.score,
-        lambda films, share, seed: randomize(scorer, films, share=share, seed=seed).score,
-    )
+    with progress_bar("testing maps") as bar:
+        record["explanations"] = check_explanations(
+            validation,
+            scorer.score,
+            lambda films, share, seed: randomize(scorer, films, share=share, seed=seed).score,
+            progress=to_total(bar),
+        )
     file = out / SAFEGUARDS_FILE
     write_atomic(file, to_json(record) + "\n")
     return file
