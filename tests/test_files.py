@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.files import guard_cell, naming, show_name, to_json, write_atomic
+from hilum.files import guard_cell, naming, open_atomic, show_name, to_json, write_atomic
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -49,6 +49,19 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(tmp_path: Path):
     assert refusal.value.filename == str(file)
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_written_in_parts_appears_when_it_is_whole(tmp_path: Path):
+    path = tmp_path / "file"
+    with open_atomic(path) as file:
+        file.write(b"first,")
+        assert not path.exists()
+        file.write(b"second")
+    assert path.read_bytes() == b"first,second"
+    with pytest.raises(TypeError), open_atomic(path) as file:
+        file.writelines([b"third", "no bytes"])
+    assert path.read_bytes() == b"first,second"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path):

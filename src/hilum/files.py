@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 TEMPORARY_SUFFIX = ".tmp"
 _SHOWN_LETTERS = 40  # of a name in that of its temporary file, which must not be longer than a name may be
@@ -34,6 +34,15 @@ def write_atomic(
     OSError
         If the disk refuses, with the name of `path`; nothing is left beside the old file.
     """
+    with open_atomic(path, durable=durable, private=private, beside=beside) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def open_atomic(
+    path: Path, *, durable: bool = False, private: bool = False, beside: Path | None = None
+) -> Iterator[IO[bytes]]:
+    """Open a file to write it in parts, as `write_atomic` does: `path` changes when all of it is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     name = f".{path.name[:_SHOWN_LETTERS]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
     temporary = (beside or path.parent) / name
@@ -42,7 +51,7 @@ def write_atomic(
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

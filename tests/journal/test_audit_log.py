@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,6 +65,36 @@ def test_export_writes_json_lines_to_stdout_or_a_private_file(data: Path):
     assert run("export", data, "--out", str(out)) == (0, "")
     assert out.read_text() == text
     assert oct(out.stat().st_mode & 0o777) == "0o600"
+
+
+def test_an_export_that_fails_leaves_the_old_file_and_one_that_works_makes_it_private(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = data / "export.jsonl"
+    out.write_text("old")
+    out.chmod(0o644)
+
+    def fill_the_disk(_: Journal) -> Iterator[str]:
+        yield "{}"
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hilum.journal.export.export_lines", fill_the_disk)
+        with pytest.raises(OSError, match=f"No space left on device: '{out}'"):
+            run("export", data, "--out", str(out))
+    assert out.read_text() == "old"
+    assert not [path for path in data.iterdir() if path.suffix == ".tmp"]
+    assert run("export", data, "--out", str(out)) == (0, "")
+    assert oct(out.stat().st_mode & 0o777) == "0o600"
+
+
+def test_an_export_never_takes_the_place_of_a_device_or_a_link(data: Path):
+    link = data / "stdout"
+    link.symlink_to("/dev/null")
+    for place in (link, data):
+        with pytest.raises(ConfigError, match="is a link, a folder, a device or a pipe; name a file"):
+            run("export", data, "--out", str(place))
+    assert link.is_symlink()
 
 
 def test_retention_says_what_it_did_and_asks_when_it_is_much(data: Path):

@@ -15,7 +15,6 @@ What is not given on the command line comes from the settings of the service (`h
 """
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,15 +67,21 @@ def export(
     ] = None,
 ) -> None:
     """Write the journal as JSON lines that can be verified without hilum."""
+    from hilum.domain.errors import ConfigError
+    from hilum.files import open_atomic
     from hilum.journal.export import export_lines
 
+    if out is not None and (out.is_symlink() or (out.exists() and not out.is_file())):
+        raise ConfigError(
+            f"{out}: is a link, a folder, a device or a pipe; name a file, or omit --out for stdout."
+        )
     with closing(open_journal(data, url, key_file, checkpoints)) as journal:
         if out is None:
             for line in export_lines(journal):
                 print(line)
             return
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.writelines(f"{line}\n" for line in export_lines(journal))
+        with open_atomic(out, private=True) as file:
+            file.writelines(f"{line}\n".encode() for line in export_lines(journal))
 
 
 @APP.command()
