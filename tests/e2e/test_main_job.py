@@ -152,6 +152,7 @@ def check_written(folder: Path, name: str, said: dict[str, list[Answer]]) -> Non
     facts: dict[str, Any] = dict(read_bundle(folder / "models" / "registry" / name).facts)
     assert facts["evaluations"] == ["test", "external"]
     assert facts["input_gate"]
+    assert facts["audit"]["blockers"] == []
     assert said["register"][0].out.strip() == f"models/registry/{name}"
     rows = list(csv.DictReader(said["predict"][0].out.splitlines()))
     assert [row["path"] for row in rows] == ["films/1.png", "films/2.png"]

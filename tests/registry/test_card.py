@@ -69,6 +69,25 @@ def test_what_went_wrong_stands_before_the_figures(facts: dict, report: dict):
     assert text.index("## Measured on external") < text.index("## Measured on test")
 
 
+def test_blockers_of_the_audit_stand_on_the_card_with_their_reasons(facts: dict, report: dict):
+    blockers = [
+        {
+            "code": "patient-across-splits",
+            "sentence": "2 of 9. A blocker, accepted: twins",
+            "accepted": "twins",
+        },
+        {"code": "letters-tied-to-class", "sentence": "Letters.", "accepted": None},
+    ]
+    text = write_card({**facts, "audit": {"films": 1200, "blockers": blockers}}, {"test": report})
+    assert "- 1,200 films, 2 blockers.\n" in text
+    assert "- **Accepted blocker** `patient-across-splits`: 2 of 9. A blocker, accepted: twins\n" in text
+    assert "- **Blocker** `letters-tied-to-class`: Letters.\n" in text
+    assert text.index("## Audit of its data") < text.index("## Measured on test")
+    clean = write_card({**facts, "audit": {"films": 1200, "blockers": []}}, {"test": report})
+    assert "- 1,200 films, no blockers.\n" in clean
+    assert "- **No audit** of the data was registered" in write_card(facts, {"test": report})
+
+
 def test_a_real_evaluation_fits(tiny_bundle: Path):
     text = (tiny_bundle / "card.md").read_text()
     report = json.loads((tiny_bundle / "evaluation-test.json").read_text())

@@ -82,6 +82,7 @@ def test_the_stages_lead_from_films_to_a_registered_model(
     (bundle,) = [path for path in (tmp_path / "models" / "registry").iterdir() if path.is_dir()]
     facts = read_bundle(bundle).facts
     assert facts["input_gate"]
+    assert facts["audit"]["blockers"] == []
     assert facts["evaluations"] == ["test", "external"]
 
 

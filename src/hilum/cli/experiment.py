@@ -134,6 +134,9 @@ def register(
         typer.Option(help="Evaluation folder, repeatable; the first gives T. A bundle may keep its own."),
     ] = None,
     safeguards: Annotated[Path | None, typer.Option(help="Folder that hilum safeguard wrote.")] = None,
+    audit: Annotated[
+        Path | None, typer.Option(help="Folder that hilum audit wrote; its blockers go onto the model card.")
+    ] = None,
     int8: Annotated[
         Path | None, typer.Option(help="Data set whose validation films make and judge an 8-bit graph.")
     ] = None,
@@ -160,6 +163,7 @@ def register(
         version=version,
         released=date.today(),
         safeguards=safeguards,
+        audit=audit,
         int8_data=int8,
         private_key=sign,
         excluded_from_use=_split_reasons(not_for or []),

@@ -31,6 +31,7 @@ def write_card(facts: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str
         f"- Weights SHA-256: `{facts['weights_sha256']}`",
         "",
     ]
+    lines += _audited(facts)
     lines += _safeguards(facts)
     for label, report in reports.items():
         lines += _measured(label, report)
@@ -41,6 +42,20 @@ def _excluded(facts: dict[str, Any]) -> list[str]:
     excluded = facts.get("excluded_from_use") or {}
     lines = [f"- **Not for use on films like {label!r}**: {reason}" for label, reason in excluded.items()]
     return [*lines, ""] if lines else []
+
+
+def _audited(facts: dict[str, Any]) -> list[str]:
+    audit = facts.get("audit")
+    lines = ["## Audit of its data", ""]
+    if audit is None:
+        return [*lines, "- **No audit** of the data was registered with this model.", ""]
+    blockers = audit["blockers"]
+    lines.append(f"- {audit['films']:,} films, {len(blockers) or 'no'} blocker{'s' * (len(blockers) != 1)}.")
+    lines += [
+        f"- **{'Accepted blocker' if row['accepted'] else 'Blocker'}** `{row['code']}`: {row['sentence']}"
+        for row in blockers
+    ]
+    return [*lines, ""]
 
 
 def _safeguards(facts: dict[str, Any]) -> list[str]:

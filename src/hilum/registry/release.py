@@ -26,6 +26,7 @@ from hilum.model.checkpoint import (
     state_sha256,
 )
 from hilum.model.scoring import Scorer
+from hilum.registry.audited import read_audit
 from hilum.registry.bundle import (
     AGAINST_PREFIX,
     BUNDLE_FILE,
@@ -61,6 +62,7 @@ def write_bundle(
     version: str,
     released: date,
     safeguards: Path | None = None,
+    audit: Path | None = None,
     int8_data: Path | None = None,
     private_key: Path | None = None,
     against: Sequence[Path] = (),
@@ -80,6 +82,9 @@ def write_bundle(
     safeguards
         What `hilum safeguard` wrote; without it a checkpoint has no input gate and its maps were not tested,
         and a bundle keeps its own.
+    audit
+        What `hilum audit` wrote of the data that it was trained on: its blockers stand on the card. A bundle
+        keeps its own.
     int8_data
         Data set on whose validation films an 8-bit graph is made and judged; without it there is none.
     private_key
@@ -94,8 +99,8 @@ def write_bundle(
     ------
     CheckpointError
         If an evaluation is of another model, one that is excluded is not among those after the first, one
-        that the bundle had is missing, the version breaks the rules of `hilum.registry.versions`, or the
-        bundle exists.
+        that the bundle had is missing, the audit is of other data, the version breaks the rules of
+        `hilum.registry.versions`, or the bundle exists.
     """
     if not _VERSION.fullmatch(version):
         raise CheckpointError(f"version is {version!r}; expected major.minor.patch, for example 0.1.0.")
@@ -133,6 +138,9 @@ def write_bundle(
         "operating_points": first["operating_points"],
         "referral": first.get("referral"),
         **parts,
+        "audit": read_audit(audit, data_sha256=checkpoint["provenance"]["data"])
+        if audit
+        else own.get("audit"),
         "epoch": checkpoint["epoch"],
         "val_f1": checkpoint["val_f1"],
         "weights_sha256": weights_sha256,
