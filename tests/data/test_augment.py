@@ -1,6 +1,7 @@
 import math
 from collections.abc import Iterator
 
+import cv2
 import pytest
 import torch
 
@@ -24,6 +25,7 @@ def neutral(count: int = 6, **changes: float) -> EpochDraw:
     values = {"flip": 1.0, "angle": 0.0, "scale": 1.0, "shift_x": 0.0, "shift_y": 0.0}
     values |= {"brightness": 1.0, "contrast": 1.0, "stretch": 1.0, "exponent": 1.0, "resolution": 1.0}
     values |= {"noise": 0.0, "noise_seed": 0, "erase_top": -1.0, "erase_left": 0.0, "erase_grey": 0.0}
+    values |= {"blur": 0.0, "sharpening": 0.0, "jpeg_quality": 0.0, "collimated": 0.0}
     values |= {"amplitude_share": 0.0, "partner": 0} | changes
     return EpochDraw(**{name: torch.full((count,), value) for name, value in values.items()})
 
@@ -160,6 +162,44 @@ def test_noise_has_the_deviation_asked_for_and_belongs_to_the_film():
     assert torch.equal(result, again)
 
 
+def test_blur_has_the_deviation_of_a_share_of_the_side():
+    film = torch.zeros(1, 1, 101, 101, dtype=torch.uint8)
+    film[..., 50, 50] = 255
+    spread = augment_batch(film, neutral(count=1, blur=0.04), torch.arange(1))[0, 0]
+    distance = (torch.arange(101) - 50.0) ** 2
+    assert float(spread.sum()) == pytest.approx(255, rel=0.01)
+    assert float((spread.sum(0) * distance).sum() / spread.sum()) == pytest.approx(4.04**2, rel=0.05)
+
+
+def test_sharpening_raises_the_contrast_of_an_edge_and_leaves_even_ground_alone():
+    film = torch.full((1, 1, 64, 64), 100, dtype=torch.uint8)
+    film[..., 32:] = 150
+    sharpened = augment_batch(film, neutral(count=1, sharpening=1.0), torch.arange(1))[0, 0]
+    assert float(sharpened[:, 31].max()) < 95.0
+    assert float(sharpened[:, 32].min()) > 155.0
+    assert torch.allclose(sharpened[:, :20], torch.tensor(100.0), atol=0.5)
+
+
+def test_a_compressed_film_is_the_one_that_a_jpeg_file_holds(films: torch.Tensor):
+    packed = cv2.imencode(".jpg", films[0, 0].numpy(), [cv2.IMWRITE_JPEG_QUALITY, 35])[1]
+    expected = torch.from_numpy(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)).float()
+    result = augment_batch(films[:1], neutral(count=1, jpeg_quality=35.0), torch.arange(1))
+    assert torch.equal(result[0, 0], expected)
+
+
+def test_collimation_makes_bands_at_the_edges_even():
+    side = 200
+    film = torch.full((1, 1, side, side), 100, dtype=torch.uint8)
+    changes = {"collimated": 1.0, "erase_grey": 7.0, "noise_seed": 3}
+    result = augment_batch(film, neutral(count=1, **changes), torch.arange(1))[0, 0].round()
+    assert set(result.unique().tolist()) == {7.0, 100.0}
+    inside = (result == 100.0).nonzero()
+    assert torch.all(result[24 : side - 24, 24 : side - 24] == 100.0)
+    (top, left), (bottom, right) = inside.min(0).values.tolist(), inside.max(0).values.tolist()
+    assert len({top, left, side - 1 - bottom, side - 1 - right}) > 1
+    assert len(inside) == (bottom - top + 1) * (right - left + 1)
+
+
 def test_erasing_makes_one_square_even(films: torch.Tensor):
     erased = neutral(erase_top=0.5, erase_left=0.25, erase_grey=77.0)
     result = augment_batch(films, erased, torch.arange(6))
@@ -186,16 +226,27 @@ def test_partners_come_from_another_source():
 
 
 def test_shares_of_films_are_those_asked_for():
-    settings = Augmentation(coarsening=0.25, erasing=0.5, amplitude_mixing=0.1)
+    settings = Augmentation(
+        coarsening=0.25, coarsest=0.3, erasing=0.5, amplitude_mixing=0.1, blur=0.02, sharpening=2.0, jpeg=0.3,
+        collimation=0.4,
+    )  # fmt: skip
     drawn = draw_epoch(20_000, settings, epoch_generator(3, 0, stream=1))
     assert float((drawn.resolution < 1.0).float().mean()) == pytest.approx(0.25, abs=0.01)
-    assert float(drawn.resolution.min()) >= 0.5
+    assert 0.3 <= float(drawn.resolution.min()) < 0.31
+    for values, most in ((drawn.blur, 0.02), (drawn.sharpening, 2.0)):
+        assert float((values > 0.0).float().mean()) == pytest.approx(0.5, abs=0.01)
+        assert 0.99 * most < float(values.max()) <= most
+    compressed = drawn.jpeg_quality[drawn.jpeg_quality > 0.0]
+    assert len(compressed) / 20_000 == pytest.approx(0.3, abs=0.01)
+    assert (float(compressed.min()), float(compressed.max())) == (20.0, 90.0)
+    assert float(drawn.collimated.mean()) == pytest.approx(0.4, abs=0.01)
     assert float((drawn.erase_top >= 0.0).float().mean()) == pytest.approx(0.5, abs=0.01)
     assert float((drawn.amplitude_share > 0.0).float().mean()) == pytest.approx(0.1, abs=0.01)
 
 
 EVERYTHING = Augmentation(
-    stretch=0.1, gamma=0.2, coarsening=0.2, noise=4.0, erasing=0.2, amplitude_mixing=0.2
+    stretch=0.1, gamma=0.2, coarsening=0.2, noise=4.0, erasing=0.2, amplitude_mixing=0.2, blur=0.01,
+    sharpening=1.0, jpeg=0.2, collimation=0.2,
 )  # fmt: skip
 
 
@@ -228,7 +279,17 @@ def test_strength_widens_the_ranges_and_shares_of_its_own_films_alone():
 
 def test_a_strength_of_nought_leaves_films_as_they_are_but_for_mirroring():
     item = draw_epoch(100, EVERYTHING, epoch_generator(5, 0, stream=1), strength=torch.zeros(100))
-    for name in ("angle", "shift_x", "noise", "amplitude_share"):
+    still = (
+        "angle",
+        "shift_x",
+        "noise",
+        "amplitude_share",
+        "blur",
+        "sharpening",
+        "jpeg_quality",
+        "collimated",
+    )
+    for name in still:
         assert torch.all(getattr(item, name) == 0.0), name
     for name in ("scale", "brightness", "contrast", "stretch", "exponent", "resolution"):
         assert torch.all(getattr(item, name) == 1.0), name

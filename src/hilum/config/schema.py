@@ -82,7 +82,17 @@ class Augmentation(Section):
     gamma: Annotated[float, Field(ge=0, lt=2)] = 0.0
     """Largest natural logarithm of the exponent that grey values in [0, 1] are raised to."""
     coarsening: Probability = 0.0
-    """Share of films that are shrunk to 50 to 100 % and enlarged again."""
+    """Share of films that are shrunk and enlarged again."""
+    coarsest: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Smallest share of the side that `coarsening` shrinks to."""
+    blur: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+    """Largest deviation of a Gaussian blur as a share of the side; half of the films are blurred."""
+    sharpening: NonNegative = 0.0
+    """Largest amount of unsharp masking, as detectors do it to edges; half of the films are sharpened."""
+    jpeg: Probability = 0.0
+    """Share of films that are compressed as JPEG, quality 20 to 90."""
+    collimation: Probability = 0.0
+    """Share of films whose edges get bands of an even grey, up to 12 % of the side wide."""
     noise: NonNegative = 0.0
     """Largest deviation of Gaussian noise, grey levels."""
     erasing: Probability = 0.0
@@ -99,7 +109,10 @@ class Augmentation(Section):
     @model_validator(mode="after")
     def _strongest_class_is_still_a_film(self) -> Self:
         strongest = max(self.class_strength.model_dump().values())
-        shares = ("brightness", "contrast", "translate", "coarsening", "erasing", "amplitude_mixing")
+        shares = (
+            "brightness", "contrast", "translate", "coarsening", "jpeg", "collimation", "erasing",
+            "amplitude_mixing",
+        )  # fmt: skip
         beyond = [name for name in shares if getattr(self, name) * strongest > 1]
         if (1 - self.scale[0]) * strongest >= 1:
             beyond.append("scale")

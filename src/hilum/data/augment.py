@@ -8,6 +8,8 @@ on the process that loads it, not on where a killed run stopped.
 import math
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,7 +17,10 @@ from torch.nn import functional
 from hilum.config.schema import Augmentation
 
 _GREY_MAX = 255.0
-_LOWEST_COARSENING = 0.5
+_JPEG_QUALITIES = (20, 90)
+_SHARPENED_DETAIL_SHARES = (0.005, 0.025)
+"""Deviations of the blur that unsharp masking takes off, as shares of the side."""
+_WIDEST_BAND_SHARE = 0.12
 _ERASED_SIDE_SHARE = 0.25
 _Limit = Tensor | float
 
@@ -34,8 +39,12 @@ class EpochDraw:
     stretch: Tensor  # width by height is multiplied by its square
     exponent: Tensor  # of grey values in [0, 1]
     resolution: Tensor  # share of the side that the film is brought down to
+    blur: Tensor  # deviation as a share of the side
+    sharpening: Tensor  # amount of unsharp masking
     noise: Tensor  # deviation in grey levels
-    noise_seed: Tensor  # int64 (N,)
+    noise_seed: Tensor  # int64 (N,), of all that is drawn film by film
+    jpeg_quality: Tensor  # 0: not compressed
+    collimated: Tensor  # 1 or 0
     erase_top: Tensor  # share of the side; negative: nothing is erased
     erase_left: Tensor
     erase_grey: Tensor
@@ -71,7 +80,7 @@ def draw_epoch(
         float32 (count,), by what each film's ranges and shares are multiplied; mirroring is a switch and is
         left alone. None: 1 for every film.
     """
-    uniform = torch.rand(17, count, generator=generator)
+    uniform = torch.rand(21, count, generator=generator)
     by = 1.0 if strength is None else strength
 
     def between(row: int, low: _Limit, high: _Limit, *, active: bool = True, neutral: float = 0.0) -> Tensor:
@@ -90,6 +99,7 @@ def draw_epoch(
     # one number decides whether (its low part) and how much (what is left of it)
     coarse, mixed = happens(9, settings.coarsening * by), happens(15, settings.amplitude_mixing * by)
     depth = uniform[9] / max(settings.coarsening, 1e-6) / by
+    quality = (uniform[19] * 1e3 % 1.0) * (_JPEG_QUALITIES[1] - _JPEG_QUALITIES[0]) + _JPEG_QUALITIES[0]
     amount = uniform[15] / max(settings.amplitude_mixing, 1e-6) / by
     return EpochDraw(
         flip=1.0 - 2.0 * happens(0, 0.5).float() if settings.horizontal_flip else torch.ones(count),
@@ -101,9 +111,13 @@ def draw_epoch(
         contrast=between(6, 1 - contrast, 1 + contrast, active=settings.color_jitter, neutral=1.0),
         stretch=between(7, -stretch, stretch).exp(),
         exponent=between(8, -gamma, gamma).exp(),
-        resolution=torch.where(coarse, 1.0 - (1.0 - _LOWEST_COARSENING) * depth, 1.0),
+        resolution=torch.where(coarse, 1.0 - (1.0 - settings.coarsest) * depth, 1.0),
+        blur=(2.0 * uniform[17] - 1.0).clamp_(min=0.0) * settings.blur * by,
+        sharpening=(2.0 * uniform[18] - 1.0).clamp_(min=0.0) * settings.sharpening * by,
         noise=between(10, 0.0, settings.noise * by),
         noise_seed=(uniform[11].double() * 2**31).long(),
+        jpeg_quality=torch.where(happens(19, settings.jpeg * by), quality.round(), 0.0),
+        collimated=happens(20, settings.collimation * by).float(),
         erase_top=torch.where(happens(12, settings.erasing * by), between(13, 0.0, free), -1.0),
         erase_left=between(14, 0.0, free),
         erase_grey=(uniform[11] * 7.0 % 1.0) * _GREY_MAX,
@@ -181,20 +195,48 @@ def _mix_amplitudes(films: Tensor, partners: Tensor, share: Tensor) -> Tensor:
 
 
 def _degrade(film: Tensor, draw: EpochDraw, row: int) -> Tensor:
-    """Coarsen, add noise to and erase a square of one film, float32 (1, H, W)."""
+    """Sharpen, blur, coarsen, add noise to, compress, collimate and erase a square of one film, (1, H, W)."""
     side = film.shape[-1]
+    own = torch.Generator().manual_seed(int(draw.noise_seed[row]))
     resolution, noise, top = float(draw.resolution[row]), float(draw.noise[row]), float(draw.erase_top[row])
+    blur, sharpening = float(draw.blur[row]), float(draw.sharpening[row])
+    quality = int(draw.jpeg_quality[row])
+    if sharpening > 0.0:
+        low, high = _SHARPENED_DETAIL_SHARES
+        smooth = _blur(film, low + (high - low) * float(torch.rand(1, generator=own)))
+        film = (film + sharpening * (film - smooth)).clamp_(0.0, _GREY_MAX)
+    if blur > 0.0:
+        film = _blur(film, blur)
     if resolution < 1.0:
         small = functional.interpolate(film[None], size=max(1, round(side * resolution)), mode="area")
         film = functional.interpolate(small, size=film.shape[-2:], mode="bilinear", align_corners=False)[0]
     if noise > 0.0:
-        own = torch.Generator().manual_seed(int(draw.noise_seed[row]))
         film = (film + noise * torch.randn(film.shape, generator=own)).clamp_(0.0, _GREY_MAX)
+    if quality:
+        grey = film[0].round().to(torch.uint8).numpy()
+        packed = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        film = torch.from_numpy(np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)))[None].float()
+    if bool(draw.collimated[row]):
+        widths = (_WIDEST_BAND_SHARE * side * torch.rand(4, generator=own)).long().tolist()
+        film = _collimate(film, widths, grey=float(draw.erase_grey[row]))
     if top >= 0.0:
         first, left = round(top * side), round(float(draw.erase_left[row]) * side)
         square = round(side * _ERASED_SIDE_SHARE)
         film[:, first : first + square, left : left + square] = draw.erase_grey[row]
     return film
+
+
+def _blur(film: Tensor, share: float) -> Tensor:
+    side = film.shape[-1]
+    return torch.from_numpy(cv2.GaussianBlur(film[0].numpy(), (0, 0), share * side))[None]
+
+
+def _collimate(film: Tensor, widths: list[int], *, grey: float) -> Tensor:
+    """Return the film with bands at its top, bottom, left and right made an even grey."""
+    height, width = film.shape[-2:]
+    top, bottom, left, right = widths
+    inside = film[:, top : height - bottom, left : width - right]
+    return functional.pad(inside, (left, right, top, bottom), value=grey)
 
 
 def _sampling_matrices(draw: EpochDraw, index: Tensor) -> Tensor:
