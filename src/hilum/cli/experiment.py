@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hilum.files import write_atomic
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from hilum.robustness.leave_one_out import BenchMeasures
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML file; the report's values by default.")
@@ -73,10 +77,15 @@ def leave_one_out(
     out: Annotated[Path, typer.Option(help="Folder for the folds.")] = Path("leave-one-out"),
     config: ConfigOption = None,
     settings: SetOption = None,
+    external: Annotated[
+        list[Path] | None,
+        typer.Option(help="Films of another site, folder or CSV; repeatable. Each look is counted."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train without each source in turn and measure the model on it as on a new site."""
+    """Train without each source and measure it as a new site; then with all, under counterfactuals."""
     from hilum.config.load import load_config
+    from hilum.robustness.bench_page import PAGE_FILE, render_bench
     from hilum.robustness.leave_one_out import run_leave_one_out
     from hilum.training.run import run_training
 
@@ -85,15 +94,12 @@ def leave_one_out(
         data,
         out,
         train=lambda fold, table, folder: run_training(fold, table, folder, resume=True).folder.best_model,
-        measure=_measure_left_out,
+        measures=_bench_measures(),
+        external=external or (),
     )
-    if as_json:
-        print(result.file.read_text(encoding="utf-8"))
-        return
-    for source, fold in result.folds.items():
-        for how in ("plain", "adapted"):
-            print(f"without {source}, {how}: {_describe_site(fold[how])}")
-    print(f"figures: {result.file}")
+    page = render_bench(result)
+    write_atomic(out / PAGE_FILE, page)
+    print(result.file.read_text(encoding="utf-8") if as_json else page)
 
 
 def evaluate(
@@ -183,26 +189,23 @@ def _split_reasons(stated: list[str]) -> dict[str, str]:
     return {label: reason for label, _, reason in pairs}
 
 
-def _measure_left_out(rows: "pd.DataFrame", embeddings: "NDArray[np.float32] | None") -> dict[str, object]:
+def _bench_measures() -> "BenchMeasures":
+    from hilum.cli.trust import evaluation_measures
     from hilum.evaluation.inputs import read_scored_films
     from hilum.evaluation.record import to_plain
-    from hilum.evaluation.unseen_site import measure_adapted_site, measure_site
+    from hilum.evaluation.unseen_site import measure_adapted_site, measure_carried_over, measure_site
+    from hilum.robustness.leave_one_out import BenchMeasures
 
-    films = read_scored_films(rows)
-    if embeddings is None:
-        return to_plain(measure_site(films))  # type: ignore[return-value]
-    return to_plain(measure_adapted_site(films, embeddings, temperature=1.0))  # type: ignore[return-value]
+    def measure(
+        rows: "pd.DataFrame", embeddings: "NDArray[np.float32] | None", validation: "pd.DataFrame"
+    ) -> dict[str, Any]:
+        films = read_scored_films(rows)
+        if embeddings is not None:
+            return to_plain(measure_adapted_site(films, embeddings, temperature=1.0))  # type: ignore[return-value]
+        carried = measure_carried_over(read_scored_films(validation), films)
+        return {**to_plain(measure_site(films)), "carried_over": to_plain(carried)}  # type: ignore[dict-item]
 
-
-def _describe_site(site: Any) -> str:
-    figures = (f"{name} {_describe_measure(site[name])}" for name in ("auroc", "sensitivity", "specificity"))
-    return f"{', '.join(figures)} ({site['films']} films, {site['sick']} sick)"
-
-
-def _describe_measure(figure: dict[str, Any]) -> str:
-    if figure["value"] is None:
-        return f"undefined ({figure['reason']})"
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return BenchMeasures(site=measure, change=evaluation_measures().change)
 
 
 def _print_facts(facts: dict[str, object], *, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from scipy.special import logsumexp
 
 from hilum.domain.findings import CLASS_NAMES, Finding
 from hilum.domain.thresholds import BOOTSTRAP_RESAMPLES
+from hilum.evaluation.calibration import calibrate, fit_temperature, scale
+from hilum.evaluation.commissioning import triage_cutoff
 from hilum.evaluation.discrimination import auroc_basis, ratio, weighted_auroc
 from hilum.evaluation.inputs import FloatArray, ScoredFilms
 from hilum.evaluation.intervals import measure, rate_basis
@@ -31,6 +33,28 @@ class SiteScores:
     cutoff: float
     sensitivity: Measure
     specificity: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOver:
+    """What validation chose, used at a site: a temperature, and a cut-off (log odds) for WHO's target."""
+
+    cutoff: float
+    sensitivity: Measure
+    specificity: Measure
+    temperature: float
+    ece: Measure
+
+
+def measure_carried_over(validation: ScoredFilms, site: ScoredFilms) -> CarriedOver:
+    """Choose cut-off and temperature on validation films and measure them at a site that it did not hold."""
+    sick = validation.labels != _NORMAL
+    cutoff = triage_cutoff(abnormal_log_odds(validation.logits), sick)
+    temperature = fit_temperature(validation.logits, validation.labels).value
+    found = measure_site(site, cutoff=cutoff)
+    probabilities = scale(site.logits, temperature)
+    calibration = calibrate(site.labels, probabilities, site.patients, resamples=BOOTSTRAP_RESAMPLES, seed=0)
+    return CarriedOver(cutoff, found.sensitivity, found.specificity, temperature, calibration.ece)
 
 
 def abnormal_log_odds(logits: FloatArray) -> FloatArray:
