@@ -1,7 +1,7 @@
 """The bench of generalisation: a recipe trained without each source in turn, then on all of them.
 
 Each left-out source is a hospital that sent no films. The model of all sources is looked at on validation,
-as it is and under counterfactuals, and at external sites, each look at which is counted. A recipe is chosen by
+as it is and under counterfactuals, and at external sites, where each look is counted. A recipe is chosen by
 the left-out sources and validation, never by an external site. Each fold writes its own folder, and a fold
 that is finished is not run again, so the command can be interrupted. Training and measuring are handed in.
 """
