@@ -57,14 +57,14 @@ def test_kind_is_fitted_when_training_is_over(tiny_data: Path, tmp_path: Path, c
     settings = (*TINY_SETTINGS, "training.epochs=1", "loss.name=two_step", "loss.refit_kind=true")
     result = run_training(load_config(overrides=settings), tiny_data, tmp_path)
     best = read_checkpoint(result.folder.best_model)
-    assert best["provenance"]["kind_refitted"] is True
+    assert best["provenance"]["refitted"] == ["loss.refit_kind"]
     assert best["val_f1"] == result.best_val_f1
     latest = read_checkpoint(result.folder.latest_checkpoint)["model_state_dict"]
     changed = {
         name for name, value in best["model_state_dict"].items() if not torch.equal(value, latest[name])
     }
     assert changed == {"head.6.weight", "head.6.bias"}
-    assert any(message.startswith("kind fitted: val F1 ") for message in caplog.messages)
+    assert any(message.startswith("last layer fitted: val F1 ") for message in caplog.messages)
 
 
 def test_a_run_leaves_the_files_of_table_19_and_no_others(tiny_run: Path):
@@ -286,7 +286,7 @@ def test_a_refit_that_is_not_finite_is_not_kept(
         run_training(load_config(overrides=settings), tiny_data, tmp_path)
     folder = RunFolder(tmp_path)
     best, latest = (read_checkpoint(path) for path in (folder.best_model, folder.latest_checkpoint))
-    assert "kind_refitted" not in best["provenance"]
+    assert "refitted" not in best["provenance"]
     assert state_sha256(best["model_state_dict"]) == state_sha256(latest["model_state_dict"])
 
 

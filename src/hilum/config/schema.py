@@ -194,11 +194,14 @@ class TrainingSettings(Section):
     """balanced: every class of every source equally often; one_source: each batch from a single source,
     half of it normal, so that nothing that differs between sources helps to tell the classes."""
     mixed_precision: bool = True
-    """fp16 on CUDA, bf16 on the CPU, off on MPS where unsupported."""
+    """bf16 or fp16 on CUDA, bf16 on a CPU that computes with it, else off."""
     gradient_clipping_max_norm: Positive = 1.0
     freeze_backbone_epochs: Annotated[int, Field(ge=0)] = 5
     backbone_lr_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     early_stopping: EarlyStopping = EarlyStopping()
+    refit_offsets: bool = False
+    """Fit one offset a class to the training films as they are when training is over: strong augmentation and
+    balanced sampling move them."""
     stochastic_weight_averaging: bool = False
     """Average the weights of the final epochs (Izmailov et al., UAI 2018)."""
     averaging_start_share: Annotated[float, Field(gt=0, lt=1)] = 0.75

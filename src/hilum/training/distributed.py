@@ -44,7 +44,7 @@ def _precision(device: str, *, mixed: bool) -> Any:
         return "32-true"
     if device == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    return "bf16-mixed"
+    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
 
 
 def sum_over_processes(value: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from hilum.progress import progress_bar
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
-from hilum.training.kind import can_fit_kind, fit_kind
+from hilum.training.last_layer import can_fit_kind, fit_kind, fit_offsets
 from hilum.training.loop import EpochScore, TrainedEpoch, check_finite, train_one_epoch, validate
 from hilum.training.prepare import PreparedRun, check_weights, prepare_run
 from hilum.training.resume import make_checkpoint
@@ -98,11 +98,9 @@ def run_training(
         )
         try:
             verdict = _train_epochs(run, config, on_epoch)
-            refit = config.loss.refit_kind and can_fit_kind(run.loader.films)
-            if refit:
-                _refit_kind(run)
+            _refit_last_layer(run, config)
             if run.average is not None and run.average.has_weights:
-                _offer_averaged_weights(run, config, refit=refit)
+                _offer_averaged_weights(run, config)
             return _conclude(run, config, verdict)
         finally:
             run.tracker.finish()
@@ -177,32 +175,50 @@ def _record_epoch(
     write_checkpoint(checkpoint, run.folder.latest_checkpoint)
 
 
-def _refit_kind(run: PreparedRun) -> None:
-    """Let the best model tell the diseases apart; see `hilum.training.kind`."""
+def _refit_last_layer(run: PreparedRun, config: TrainConfig) -> None:
+    """Fit the best model's last layer as the settings ask for; see `hilum.training.last_layer`."""
+    settings = _refits(run, config)
+    if not settings:
+        return
     run.trainer.fabric.barrier()
     checkpoint = read_checkpoint(run.folder.best_model)
-    if checkpoint["provenance"].get("kind_refitted"):
+    if checkpoint["provenance"].get("refitted"):
         return  # a finished run that was taken up again
     network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
-    fitted = fit_kind(network.to(run.trainer.fabric.device), run.loader.films)
+    fitted = _refit(run, config, network.to(run.trainer.fabric.device))
     score = validate(run.trainer, run.val, network=fitted)
-    _check_made_of_epochs(fitted, score, stage="the refit of the last layer", setting="loss.refit_kind")
-    log.info("kind fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
-    checkpoint["provenance"]["kind_refitted"] = True
+    _check_made_of_epochs(fitted, score, stage="the refit of the last layer", setting=settings[0])
+    log.info("last layer fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
+    checkpoint["provenance"]["refitted"] = settings
     _replace_best(run, checkpoint, fitted, score)
 
 
-def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: bool) -> None:
+def _refits(run: PreparedRun, config: TrainConfig) -> list[str]:
+    asked = {
+        "loss.refit_kind": config.loss.refit_kind and can_fit_kind(run.loader.films),
+        "training.refit_offsets": config.training.refit_offsets,
+    }
+    return [setting for setting, is_asked in asked.items() if is_asked]
+
+
+def _refit(run: PreparedRun, config: TrainConfig, network: FilmClassifier) -> FilmClassifier:
+    settings = _refits(run, config)
+    if "loss.refit_kind" in settings:
+        network = fit_kind(network, run.loader.films)
+    if "training.refit_offsets" in settings:
+        network = fit_offsets(network, run.loader.films)
+    return network
+
+
+def _offer_averaged_weights(run: PreparedRun, config: TrainConfig) -> None:
     """Take the averaged weights as the best model unless they are worse on validation by more than noise.
 
-    Where the kind is fitted afterwards it is fitted for both before they are compared: before, their macro
-    F1 says little.
+    Where the last layer is fitted afterwards it is fitted for both before they are compared: before, their
+    macro F1 says little.
     """
     assert run.average is not None
     seed_epoch(config.reproducibility.seed, config.training.epochs + 1)
-    averaged = run.average.finish(run.loader, epoch=config.training.epochs)
-    if refit:
-        averaged = fit_kind(averaged, run.loader.films)
+    averaged = _refit(run, config, run.average.finish(run.loader, epoch=config.training.epochs))
     score = validate(run.trainer, run.val, network=averaged)
     setting = "training.stochastic_weight_averaging"
     _check_made_of_epochs(averaged, score, stage="the average of the weights", setting=setting)
@@ -217,7 +233,8 @@ def _offer_averaged_weights(run: PreparedRun, config: TrainConfig, *, refit: boo
     )
     if taken:
         checkpoint = read_checkpoint(run.folder.latest_checkpoint)
-        checkpoint["provenance"] |= {"averaged": True, **({"kind_refitted": True} if refit else {})}
+        settings = _refits(run, config)
+        checkpoint["provenance"] |= {"averaged": True, **({"refitted": settings} if settings else {})}
         _replace_best(run, checkpoint, averaged, score)
 
 

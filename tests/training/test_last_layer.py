@@ -7,7 +7,7 @@ from hilum.config.schema import ModelSettings, Preprocessing
 from hilum.data.loader import Films
 from hilum.model.backbone import create_backbone
 from hilum.model.classifier import FilmClassifier
-from hilum.training.kind import can_fit_kind, fit_kind
+from hilum.training.last_layer import can_fit_kind, fit_kind, fit_offsets
 
 
 @pytest.fixture
@@ -54,3 +54,34 @@ def test_one_disease_alone_has_no_kind_to_learn(films: Films):
     assert can_fit_kind(films)
     east = Films(films.pixels[:40], films.labels[:40], films.rows[:40])
     assert not can_fit_kind(east)
+
+
+def test_offsets_bring_the_calls_to_the_films_and_leave_every_ranking_alone(
+    films: Films, network: FilmClassifier
+):
+    network.eval()
+    with torch.no_grad():
+        network.head[-1].bias += torch.tensor([0.0, 0.0, 3.0])  # calls everything Tuberculosis
+        before = network(films.pixels)
+        fitted = fit_offsets(network, films)
+        after = fitted(films.pixels)
+    shift = after - before
+    assert torch.allclose(shift, shift[:1].expand_as(shift), atol=1e-5)
+    assert float(shift[0].sum()) == pytest.approx(0.0, abs=1e-4)
+    shares = [torch.bincount(logits.argmax(1), minlength=3) / len(films) for logits in (before, after)]
+    assert float(shares[0][2]) == 1.0
+    assert float(shares[1][2]) < 0.5
+    loss = [
+        min(
+            float(torch.nn.functional.cross_entropy(scale * logits, films.labels))
+            for scale in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+        )
+        for logits in (before, after)
+    ]
+    assert loss[1] < loss[0]
+    changed = {
+        name
+        for name, value in fitted.state_dict().items()
+        if not torch.equal(value, network.state_dict()[name])
+    }
+    assert changed == {"head.6.bias"}
