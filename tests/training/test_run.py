@@ -64,7 +64,7 @@ def test_kind_is_fitted_when_training_is_over(tiny_data: Path, tmp_path: Path, c
         name for name, value in best["model_state_dict"].items() if not torch.equal(value, latest[name])
     }
     assert changed == {"head.6.weight", "head.6.bias"}
-    assert any(message.startswith("last layer fitted: val F1 ") for message in caplog.messages)
+    assert any(message.startswith("refitted: val F1 ") for message in caplog.messages)
 
 
 def test_a_run_leaves_the_files_of_table_19_and_no_others(tiny_run: Path):
@@ -280,7 +280,7 @@ def test_a_refit_that_is_not_finite_is_not_kept(
     settings = (*TINY_SETTINGS, "training.epochs=1", "loss.name=two_step", "loss.refit_kind=true")
     with pytest.raises(
         TrainingDiverged,
-        match=r"^the refit of the last layer: the validation loss is nan; .*\(first: .*\)\. The best epoch's"
+        match=r"^the refit: the validation loss is nan; .*\(first: .*\)\. The best epoch's"
         r" model is kept, this one is not\. .*base_learning_rate, or with loss\.refit_kind=false\.$",
     ):
         run_training(load_config(overrides=settings), tiny_data, tmp_path)

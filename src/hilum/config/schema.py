@@ -202,6 +202,9 @@ class TrainingSettings(Section):
     refit_offsets: bool = False
     """Fit one offset a class to the training films as they are when training is over: strong augmentation and
     balanced sampling move them."""
+    half_precision_weights: bool = False
+    """Round the kept model's convolutions and linear layers to values that 16 bits hold: its bundle is half
+    as large, and is computed with in 32 bits as before."""
     stochastic_weight_averaging: bool = False
     """Average the weights of the final epochs (Izmailov et al., UAI 2018)."""
     averaging_start_share: Annotated[float, Field(gt=0, lt=1)] = 0.75

@@ -13,8 +13,10 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from hilum.files import write_atomic
@@ -24,6 +26,8 @@ INPUT_NAME = "films"
 OUTPUT_NAMES = ("logits", "embedding", "cam")
 _OPSET = 20
 _EXAMPLE_FILMS = 2  # one would be taken for a constant
+_FLOAT32 = onnx.TensorProto.FLOAT
+_MIN_HALVED_DIMENSIONS = 2  # what `training.half_precision_weights` rounds; the rest is small
 
 
 class _Graph(nn.Module):
@@ -63,12 +67,38 @@ def export_graph(network: FilmClassifier, path: Path, *, side_px: int) -> None:
                 dynamic_shapes={"films": {0: torch.export.Dim("batch", min=1)}},
                 opset_version=_OPSET,
                 verbose=False,
+                optimize=False,  # would melt batch normalisation into weights, which 16 bits then do not hold
             )
         assert program is not None  # only with fallback to the old exporter
-        write_atomic(path, _without_origins(program.model_proto))
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
+        model = program.model_proto
+        _store_in_half(model)
+        write_atomic(path, _without_origins(model))
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
+
+
+def _store_in_half(model: onnx.ModelProto) -> None:
+    """Store weights that 16 bits hold exactly in 16 bits.
+
+    A runtime turns them back into 32 once, when it loads the graph.
+    """
+    for tensor in list(model.graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.ndim < _MIN_HALVED_DIMENSIONS or not is_half(torch.from_numpy(values.copy())):
+            continue
+        name = f"{tensor.name}.half"
+        cast = onnx.helper.make_node("Cast", [name], [tensor.name], name=f"{name}.cast", to=_FLOAT32)
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), name))
+        model.graph.node.insert(0, cast)
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Return whether a float32 tensor holds only values that float16 holds."""
+    return tensor.dtype == torch.float32 and torch.equal(tensor.half().float(), tensor)
 
 
 def _without_origins(model: onnx.ModelProto) -> bytes:

@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
+from torch import Tensor
 
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
@@ -25,6 +26,7 @@ from hilum.model.checkpoint import (
     read_checkpoint,
     state_sha256,
 )
+from hilum.model.export import is_half
 from hilum.model.scoring import Scorer
 from hilum.registry.audited import read_audit
 from hilum.registry.bundle import (
@@ -43,6 +45,7 @@ from hilum.registry.durable import sync_tree
 from hilum.registry.graph_files import draw_selftest, run_graph, write_graph, write_selftest
 from hilum.registry.quantize import quantize_graph
 from hilum.registry.safeguards import PARTS, read_safeguards
+from hilum.registry.scorers import read_weights
 from hilum.registry.signing import sign_bundle
 from hilum.registry.store import ModelStore
 from hilum.registry.versions import check_version
@@ -160,7 +163,7 @@ def write_bundle(
     try:
         with naming(final, temporary=building):
             building.mkdir(parents=True)
-            state = {key: value.contiguous() for key, value in checkpoint["model_state_dict"].items()}
+            state = {key: _as_stored(value) for key, value in checkpoint["model_state_dict"].items()}
             write_atomic(building / WEIGHTS_FILE, save(state))
             facts |= _write_graphs(facts, checkpoint, building, int8_data)
             _write_json(building / BUNDLE_FILE, facts)
@@ -181,6 +184,12 @@ def write_bundle(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return read_bundle(final)
+
+
+def _as_stored(tensor: Tensor) -> Tensor:
+    """Return a tensor in 16 bits where these hold it exactly (`training.half_precision_weights`)."""
+    halved = tensor.half() if tensor.ndim > 1 and is_half(tensor) else tensor
+    return halved.contiguous()
 
 
 def _check_version(facts: dict[str, Any], out: Path) -> None:
@@ -260,7 +269,7 @@ def _read_weights(path: Path) -> Checkpoint:
         **kept,
         "history": history,
         "config": {"architecture": bundle.facts["settings"]["model"]["architecture"]},
-        "model_state_dict": load_file(bundle.folder / WEIGHTS_FILE),
+        "model_state_dict": read_weights(bundle),
     }
 
 

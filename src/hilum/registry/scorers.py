@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from hilum.config.load import validate_config
 from hilum.domain.errors import CheckpointError
@@ -14,6 +16,12 @@ from hilum.model.checkpoint import build_classifier, load_state
 from hilum.model.ensemble import Ensemble
 from hilum.model.scoring import Scorer
 from hilum.registry.bundle import WEIGHTS_FILE, Bundle, find_released, read_bundle
+
+
+def read_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """Return a bundle's tensors as its network has them; those that it stores in 16 bits become 32 again."""
+    stored = load_file(bundle.folder / WEIGHTS_FILE)
+    return {name: value.float() if value.dtype == torch.float16 else value for name, value in stored.items()}
 
 
 def load_scorer(bundle: Bundle) -> Scorer:
@@ -26,8 +34,7 @@ def load_scorer(bundle: Bundle) -> Scorer:
     """
     config = validate_config(bundle.facts["settings"], origin=f"{bundle.name}/bundle.json")
     network = build_classifier(config)
-    state = load_file(bundle.folder / WEIGHTS_FILE)
-    load_state(network, state, name=bundle.name, architecture=config.model.architecture)
+    load_state(network, read_weights(bundle), name=bundle.name, architecture=config.model.architecture)
     return Scorer(network, config, provenance=bundle.facts["provenance"], history=bundle.facts["history"])
 
 

@@ -16,8 +16,13 @@ from hilum.training.averaging import WeightAverage
 from hilum.training.loop import Trainer
 from hilum.training.stopping import History
 
-_FREE_TO_CHANGE = {("tracking",), ("search",)}
-"""Settings that do not change the weights, so a resumed run may differ in them."""
+_FREE_TO_CHANGE = {
+    ("tracking",),
+    ("search",),
+    ("training", "refit_offsets"),
+    ("training", "half_precision_weights"),
+}
+"""Settings that change no epoch, so a resumed run may differ in them; two act when training is over."""
 
 
 def make_checkpoint(

@@ -25,9 +25,9 @@ from hilum.progress import progress_bar
 from hilum.training.curves import draw_training_curves
 from hilum.training.determinism import make_deterministic, seed_epoch
 from hilum.training.distributed import describe_fabric, make_fabric
-from hilum.training.last_layer import can_fit_kind, fit_kind, fit_offsets
 from hilum.training.loop import EpochScore, TrainedEpoch, check_finite, train_one_epoch, validate
 from hilum.training.prepare import PreparedRun, check_weights, prepare_run
+from hilum.training.refit import can_fit_kind, fit_kind, fit_offsets, round_weights
 from hilum.training.resume import make_checkpoint
 from hilum.training.run_folder import RunFolder
 from hilum.training.stopping import History, Verdict, best_epoch, judge_history
@@ -98,7 +98,7 @@ def run_training(
         )
         try:
             verdict = _train_epochs(run, config, on_epoch)
-            _refit_last_layer(run, config)
+            _refit_best(run, config)
             if run.average is not None and run.average.has_weights:
                 _offer_averaged_weights(run, config)
             return _conclude(run, config, verdict)
@@ -175,8 +175,8 @@ def _record_epoch(
     write_checkpoint(checkpoint, run.folder.latest_checkpoint)
 
 
-def _refit_last_layer(run: PreparedRun, config: TrainConfig) -> None:
-    """Fit the best model's last layer as the settings ask for; see `hilum.training.last_layer`."""
+def _refit_best(run: PreparedRun, config: TrainConfig) -> None:
+    """Finish the best model as the settings ask for; see `hilum.training.refit`."""
     settings = _refits(run, config)
     if not settings:
         return
@@ -187,8 +187,8 @@ def _refit_last_layer(run: PreparedRun, config: TrainConfig) -> None:
     network, _ = load_classifier(checkpoint, name=run.folder.best_model.name)
     fitted = _refit(run, config, network.to(run.trainer.fabric.device))
     score = validate(run.trainer, run.val, network=fitted)
-    _check_made_of_epochs(fitted, score, stage="the refit of the last layer", setting=settings[0])
-    log.info("last layer fitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
+    _check_made_of_epochs(fitted, score, stage="the refit", setting=settings[0])
+    log.info("refitted: val F1 %.4f, before %.4f", score.macro_f1, checkpoint["val_f1"])
     checkpoint["provenance"]["refitted"] = settings
     _replace_best(run, checkpoint, fitted, score)
 
@@ -197,6 +197,7 @@ def _refits(run: PreparedRun, config: TrainConfig) -> list[str]:
     asked = {
         "loss.refit_kind": config.loss.refit_kind and can_fit_kind(run.loader.films),
         "training.refit_offsets": config.training.refit_offsets,
+        "training.half_precision_weights": config.training.half_precision_weights,
     }
     return [setting for setting, is_asked in asked.items() if is_asked]
 
@@ -205,6 +206,8 @@ def _refit(run: PreparedRun, config: TrainConfig, network: FilmClassifier) -> Fi
     settings = _refits(run, config)
     if "loss.refit_kind" in settings:
         network = fit_kind(network, run.loader.films)
+    if "training.half_precision_weights" in settings:
+        network = round_weights(network)
     if "training.refit_offsets" in settings:
         network = fit_offsets(network, run.loader.films)
     return network

@@ -1,4 +1,4 @@
-"""Fit the last layer anew when training is over: which disease it is, or the offsets of the classes.
+"""What is done to a network when training is over: its last layer fitted anew, its weights rounded.
 
 Which disease: in batches of one source (`training.sampling: one_source`) a network learns to tell sick from
 normal, but never sees the diseases of two sources side by side, so it cannot say which a film shows. Here the
@@ -113,8 +113,21 @@ def fit_offsets(network: FilmClassifier, films: Films) -> FilmClassifier:
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        last.bias += offsets - offsets.mean()
+        last.bias.add_(offsets - offsets.mean())
     return fitted
+
+
+@torch.no_grad()
+def round_weights(network: FilmClassifier) -> FilmClassifier:
+    """Return a copy of a network whose weights of two dimensions or more are values that float16 holds.
+
+    Offsets, batch normalisation and its statistics stay as they are: they are few and their range is wide.
+    """
+    rounded = copy.deepcopy(network)
+    for parameter in rounded.parameters():
+        if parameter.ndim > 1:
+            parameter.copy_(parameter.half().to(parameter.dtype))
+    return rounded
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from hilum.config.schema import ModelSettings, Preprocessing
 from hilum.data.loader import Films
 from hilum.model.backbone import create_backbone
 from hilum.model.classifier import FilmClassifier
-from hilum.training.last_layer import can_fit_kind, fit_kind, fit_offsets
+from hilum.training.refit import can_fit_kind, fit_kind, fit_offsets, round_weights
 
 
 @pytest.fixture
@@ -85,3 +85,17 @@ def test_offsets_bring_the_calls_to_the_films_and_leave_every_ranking_alone(
         if not torch.equal(value, network.state_dict()[name])
     }
     assert changed == {"head.6.bias"}
+
+
+def test_rounded_weights_are_those_that_16_bits_hold_and_scores_hardly_move(
+    films: Films, network: FilmClassifier
+):
+    rounded = round_weights(network.eval())
+    state, before = rounded.state_dict(), network.state_dict()
+    for name, value in state.items():
+        if value.ndim > 1 and name not in {"mean", "std"}:
+            assert torch.equal(value.half().float(), value), name
+        else:
+            assert torch.equal(value, before[name]), name
+    with torch.no_grad():
+        assert float((rounded(films.pixels) - network(films.pixels)).abs().max()) < 0.05
