@@ -249,7 +249,11 @@ def write_page() -> str:
         made["how_chosen"],
         "",
     ]
-    titles = {"external": "The unseen site first: sakha_tb, never in training", "test": "Test split"}
+    titles = {
+        "external": "The unseen site first: sakha_tb, never in training",
+        "elsewhere": "Adults of published cases all over the world, never in training",
+        "test": "Test split",
+    }
     for label in sorted(reports, key=list(titles).index):
         lines += split_section(titles[label], reports[label])
     for section in SECTIONS:

@@ -1,5 +1,6 @@
 """Benchmarks run: each once, at its smallest size."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -82,3 +83,30 @@ def test_backbones_are_measured_with_their_weights_said(tmp_path: Path):
         assert row["validation"]["films"] == 6
         assert (row["left_out"]["films"], row["left_out"]["sick"]) == (8, 4)
         assert row["images_per_second"] > 0
+
+
+def test_training_table_keeps_what_may_not_train_out(tmp_path: Path):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "sick").mkdir()
+    (tmp_path / "first" / "sources.csv").write_text(
+        "path,split,label,source,patient_id\na.png,train,Normal,east,1\nb.png,val,Pneumonia,east,2\n"
+    )
+    (tmp_path / "sick" / "sources.csv").write_text(
+        "path,label,source,patient_id,may_train\n"
+        "c.png,Pneumonia,west,3,yes\nd.png,Pneumonia,west,4,no\ne.png,Normal,west,5,yes\n"
+    )
+    out, elsewhere = tmp_path / "films.csv", tmp_path / "elsewhere.csv"
+    command = [
+        sys.executable, BENCHMARKS / "training_table.py", tmp_path / "first", tmp_path / "sick", "--out", out,
+        "--elsewhere", elsewhere,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    films = {Path(row[0]).name: row[1:] for row in csv.reader(out.open())}
+    assert films == {
+        "path": ["label", "split", "source", "patient_id"],
+        "a.png": ["Normal", "train", "east", "1"],
+        "b.png": ["Pneumonia", "val", "east", "2"],
+        "c.png": ["Pneumonia", "train", "covid_adults", "3"],
+    }
+    kept_apart = {Path(row[0]).name: row[2] for row in csv.reader(elsewhere.open())}
+    assert kept_apart == {"path": "split", "b.png": "val", "d.png": "external", "e.png": "external"}
