@@ -4,8 +4,8 @@ A folder's `sources.csv` says which: its splits where it has them; else its film
 `may_train` is not yes or the film is Normal (healthy adults at places that the model is to be tested at).
 Sources that hold sick films alone become one, so that none of them is drawn as often as a whole hospital.
 
-    python benchmarks/training_table.py ../shared/data/cxr ../shared/data/hannover ../shared/data/casereports \
-        --out films.csv [--elsewhere elsewhere.csv]
+    python benchmarks/training_table.py ../shared/data/{cxr,hannover,casereports} --out films.csv \
+        [--elsewhere elsewhere.csv]
 
 `--elsewhere` gets the films that may not train, as an external split to evaluate on.
 """

@@ -101,12 +101,12 @@ def test_training_table_keeps_what_may_not_train_out(tmp_path: Path):
         "--elsewhere", elsewhere,
     ]  # fmt: skip
     subprocess.run(command, check=True, timeout=60, capture_output=True)
-    films = {Path(row[0]).name: row[1:] for row in csv.reader(out.open())}
+    films = {Path(row[0]).name: row[1:] for row in csv.reader(out.read_text().splitlines())}
     assert films == {
         "path": ["label", "split", "source", "patient_id"],
         "a.png": ["Normal", "train", "east", "1"],
         "b.png": ["Pneumonia", "val", "east", "2"],
         "c.png": ["Pneumonia", "train", "covid_adults", "3"],
     }
-    kept_apart = {Path(row[0]).name: row[2] for row in csv.reader(elsewhere.open())}
+    kept_apart = {Path(row[0]).name: row[2] for row in csv.reader(elsewhere.read_text().splitlines())}
     assert kept_apart == {"path": "split", "b.png": "val", "d.png": "external", "e.png": "external"}
