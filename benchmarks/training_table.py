@@ -7,10 +7,11 @@ Sources that hold sick films alone become one, so that none of them is drawn as 
     python benchmarks/training_table.py ../shared/data/{cxr,hannover,casereports} --out films.csv \
         [--elsewhere elsewhere.csv]
 
-`--elsewhere` gets the films that may not train, as an external split to evaluate on.
+`--elsewhere`, in the same folder, gets the films that may not train, as an external split to evaluate on.
 """
 
 import argparse
+from os.path import relpath
 from pathlib import Path
 
 import pandas as pd
@@ -22,10 +23,10 @@ COLUMNS = ["path", "label", "split", "source", "patient_id"]
 SICK_ALONE = "covid_adults"
 
 
-def read_folder(folder: Path) -> pd.DataFrame:
-    """Return a folder's films with absolute paths; those that may not train have the split `external`."""
+def read_folder(folder: Path, beside: Path) -> pd.DataFrame:
+    """Return a folder's films, paths relative to `beside`; what may not train has the split `external`."""
     films = pd.read_csv(folder / METADATA_FILE)
-    films["path"] = [str((folder / path).resolve()) for path in films["path"]]
+    films["path"] = [relpath(folder / path, beside) for path in films["path"]]
     if "split" not in films:
         may_train = films["may_train"].eq("yes") & films["label"].ne(Finding.NORMAL)
         films["split"] = may_train.map({True: "train", False: "external"})
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--elsewhere", type=Path)
     arguments = parser.parse_args()
-    first, *others = (read_folder(folder) for folder in arguments.folders)
+    first, *others = (read_folder(folder, arguments.out.parent) for folder in arguments.folders)
     further = pd.concat([first.head(0), *others])
     is_elsewhere = further["split"] == "external"
     films = pd.concat([first, further[~is_elsewhere]])
