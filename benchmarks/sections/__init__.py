@@ -9,6 +9,7 @@ from sections import (
     dicom_files,
     explanations,
     gate,
+    generalization,
     monitoring,
     remedies,
     robustness,
@@ -17,6 +18,7 @@ from sections import (
 )
 
 SECTIONS = (
+    generalization.section,
     robustness.section,
     remedies.section,
     adaptation.section,
