@@ -1,4 +1,4 @@
-"""Left-out sources, counterfactuals and external sites of the recipe that the shipped model was trained by."""
+"""Left-out sources, counterfactuals and external sites: how the recipe of the shipped model carries over."""
 
 from pathlib import Path
 
