@@ -64,6 +64,7 @@ _COMMON = (
     "augmentation.horizontal_flip=false",
     "loss.label_smoothing=0",
     "reproducibility.threads=1",
+    "training.mixed_precision=false",  # so that every processor makes the same model
 )
 
 Draw = Callable[[int, bool], tuple[np.ndarray, str, str]]
@@ -127,7 +128,7 @@ def draw_phantom(number: int, is_new_scanner: bool) -> tuple[np.ndarray, str, st
 
 CLOUDS = Plan(
     draw_cloud,
-    {"train": 150, "val": 90, "test": 111},
+    {"train": 150, "val": 90, "test": 150},
     new=150,
     in_use=120,
     labelled_every=0,

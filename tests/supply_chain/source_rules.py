@@ -19,8 +19,8 @@ SHELLS = frozenset(
 LENIENT_SETTINGS = frozenset({"MAX_IMAGE_PIXELS", "LOAD_TRUNCATED_IMAGES"})
 OPENCV_READERS = frozenset({"imread", "imreadmulti", "imdecodemulti", "VideoCapture", "FileStorage"})
 """OpenCV brings decoders of its own, among them an OpenJPEG with a known fault: no file is given to it.
-`imdecode` is left: robustness re-reads what it has just encoded itself."""
-OPENCV_DECODES_ITS_OWN = frozenset({"robustness/corruptions.py"})
+`imdecode` is left: what a film becomes as JPEG is read from what was just encoded."""
+OPENCV_DECODES_ITS_OWN = frozenset({"imaging/degrade.py"})
 
 
 def find_breaches(source: str, *, path: str = "") -> list[str]:

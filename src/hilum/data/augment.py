@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from hilum.config.schema import Augmentation
+from hilum.imaging.degrade import compress_jpeg
 
 _GREY_MAX = 255.0
 _JPEG_QUALITIES = (20, 90)
@@ -214,8 +214,7 @@ def _degrade(film: Tensor, draw: EpochDraw, row: int) -> Tensor:
         film = (film + noise * torch.randn(film.shape, generator=own)).clamp_(0.0, _GREY_MAX)
     if quality:
         grey = film[0].round().to(torch.uint8).numpy()
-        packed = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        film = torch.from_numpy(np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)))[None].float()
+        film = torch.from_numpy(compress_jpeg(grey, quality))[None].float()
     if bool(draw.collimated[row]):
         widths = (_WIDEST_BAND_SHARE * side * torch.rand(4, generator=own)).long().tolist()
         film = _collimate(film, widths, grey=float(draw.erase_grey[row]))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain import thresholds
+from hilum.imaging.degrade import compress_jpeg
 
 Film = NDArray[np.uint8]
 FilmArray = NDArray[np.float32]
@@ -100,8 +101,7 @@ def _blur(film: Film, share: float, _: np.random.Generator) -> FilmArray:
 
 
 def _jpeg(film: Film, quality: float, _: np.random.Generator) -> Film:
-    encoded = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return compress_jpeg(film, int(quality))
 
 
 def _contrast(film: Film, factor: float, _: np.random.Generator) -> FilmArray:
