@@ -57,6 +57,12 @@ DECODING = {
         },
         (f"{TESTS}::test_a_killed_decoder_costs_no_film_and_comes_back",),
     ),
+    "blamed-film": Sabotage(
+        "A",
+        "a film is given to a decoder that died while it was idle",
+        {"hilum.inference.decoding": replaced("DecodePool._take", lambda _: lambda self: self._idle.get())},
+        (f"{TESTS}::test_decoders_that_died_idle_cost_no_film",),
+    ),
     "unbounded-inflation": Sabotage(
         "A",
         "a deflated DICOM may inflate to whatever it likes",

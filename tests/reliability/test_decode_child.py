@@ -153,6 +153,20 @@ def test_a_killed_decoder_costs_no_film_and_comes_back() -> None:
         pool.close()
 
 
+def test_decoders_that_died_idle_cost_no_film() -> None:
+    pool = DecodePool(side_px=SIDE_PX, workers=3, formats=FORMATS)
+    try:
+        pool.wait_ready()
+        film = many_encodings()["png 8"]
+        whole = pool.decode(film).pixels
+        for child in pool.process_ids():
+            os.kill(child, signal.SIGKILL)
+            wait_until(lambda child=child: not is_alive(child), timeout_s=2)
+        assert np.array_equal(pool.decode(film).pixels, whole)
+    finally:
+        pool.close()
+
+
 @pytest.mark.alone
 def test_a_stuck_decoder_is_given_up_and_replaced() -> None:
     pool = DecodePool(side_px=SIDE_PX, workers=2, formats=FORMATS, seconds=1.0)

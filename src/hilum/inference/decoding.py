@@ -111,7 +111,7 @@ class DecodePool:
             If the process died twice, or took longer than it may (`DecoderLate`, not tried again).
         """
         for is_last in (False, True):
-            child = self._idle.get()
+            child = self._take()
             try:
                 head, pixels, png = child.ask(self._requests[display], data, self._seconds)
             except (OSError, TimeoutError, ValueError) as error:
@@ -127,6 +127,15 @@ class DecodePool:
             self._idle.put(child)
             return self._read(json.loads(head), pixels, png)
         raise AssertionError  # the loop returns or raises
+
+    def _take(self) -> "_Child":
+        """Return an idle process; one that died while it was idle is replaced, for no film is to blame."""
+        for _ in range(len(self._children)):
+            child = self._idle.get()
+            if child.process.poll() is None:
+                return child
+            self._replace(child)
+        return self._idle.get()
 
     def wait_ready(self) -> None:
         """Wait until every process has started, so that the first film waits for none.
