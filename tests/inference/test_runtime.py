@@ -40,6 +40,22 @@ def test_a_film_scores_the_same_on_one_core_and_on_all(tiny_bundle: Path, name: 
     assert np.abs(shared.cam - alone.cam).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["auto", "onnxruntime", "openvino"])
+def test_a_graph_that_reads_another_file_is_refused_before_a_runtime_sees_it(
+    tmp_path: Path, name: str, tiny_bundle: Path
+):
+    """A bundle that was tampered with would bring a key of the machine out as a map."""
+    (tmp_path / "key").write_bytes(np.zeros(16, np.float32).tobytes())
+    model = onnx.load(tiny_bundle / GRAPH_FILE)
+    stolen = TensorProto(name="stolen", data_type=TensorProto.FLOAT, dims=[16])
+    stolen.data_location = TensorProto.EXTERNAL
+    stolen.external_data.add(key="location", value="key")
+    model.graph.initializer.append(stolen)
+    (tmp_path / GRAPH_FILE).write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match="keeps tensors in other files, which are never read"):
+        open_runtime(tmp_path / GRAPH_FILE, side_px=64, name=name)
+
+
 def test_auto_takes_the_faster_one(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch):
     seconds = {"onnxruntime": 2.0, "openvino": 1.0}
     monkeypatch.setattr(runtime_module, "_time", lambda runtime, _: seconds[runtime.name])

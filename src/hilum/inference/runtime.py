@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 RuntimeName = Literal["auto", "onnxruntime", "openvino"]
 _OUTPUTS = ("logits", "embedding", "cam")
+_EXTERNAL_KEY = b"location"
 _TIMED_RUNS = 6
 _MOST_THREADS = 4  # for one film: beyond, they wait for each other
 
@@ -59,11 +60,12 @@ def open_runtime(graph: Path, *, side_px: int, name: RuntimeName = "auto") -> Ru
     Raises
     ------
     CheckpointError
-        If the graph cannot be opened, or the runtime is not installed.
+        If the graph cannot be opened or keeps tensors in other files, or the runtime is not installed.
     """
+    content = _read_graph(graph)
     names = [name] if name != "auto" else [known for known in _RUNTIMES if importlib.util.find_spec(known)]
     try:
-        opened = [_RUNTIMES[each](graph) for each in names]
+        opened = [_RUNTIMES[each](content) for each in names]
     except ImportError as error:
         raise CheckpointError(
             f"{name}: is not installed. Install hilum[serve], or hilum[openvino] for OpenVINO."
@@ -80,6 +82,26 @@ def open_runtime(graph: Path, *, side_px: int, name: RuntimeName = "auto") -> Ru
     told = ", ".join(f"{known} {1000 * taken:.1f} ms" for known, taken in seconds.items())
     log.info("runtime %s of %s a film", fastest.name, told)
     return fastest
+
+
+def _read_graph(graph: Path) -> bytes:
+    """Return a graph's bytes, which are read once; refuse one that would have a runtime read other files.
+
+    A tensor outside the graph names its file under the key `location` (onnx.proto,
+    TensorProto.external_data), so the word refuses wherever it stands: hilum exports no graph with it.
+    """
+    try:
+        content = graph.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{graph}: cannot be read ({error.strerror}). Register the model again."
+        ) from error
+    if _EXTERNAL_KEY in content:
+        raise CheckpointError(
+            f"{graph}: the network keeps tensors in other files, which are never read."
+            " Register the model again."
+        )
+    return content
 
 
 def _time(runtime: Runtime, film: NDArray[np.uint8]) -> float:
@@ -106,7 +128,7 @@ def _to_scores(run: Callable[[], Mapping[str, Any]], name: str) -> GraphScores:
 class _OnnxRuntime:
     name = "onnxruntime"
 
-    def __init__(self, graph: Path) -> None:
+    def __init__(self, graph: bytes) -> None:
         self._shared, self._alone = (self._open(graph, threads) for threads in (1, _threads_of_one()))
 
     def run(self, films: NDArray[np.uint8], *, is_alone: bool = False) -> GraphScores:
@@ -116,7 +138,7 @@ class _OnnxRuntime:
         )
 
     @staticmethod
-    def _open(graph: Path, threads: int) -> Any:
+    def _open(graph: bytes, threads: int) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -124,17 +146,17 @@ class _OnnxRuntime:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores
         options.log_severity_level = 3  # errors: its warnings are about optimisations
-        return onnxruntime.InferenceSession(graph.read_bytes(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 class _OpenVino:
     name = "openvino"
 
-    def __init__(self, graph: Path) -> None:
+    def __init__(self, graph: bytes) -> None:
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(graph.read_bytes())
+        model = core.read_model(graph)
         cores = os.cpu_count() or 1
 
         def compile_for(hint: str, streams: int, threads: int) -> Any:
@@ -170,4 +192,4 @@ def _threads_of_one() -> int:
     return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
-_RUNTIMES: dict[str, Callable[[Path], Runtime]] = {"onnxruntime": _OnnxRuntime, "openvino": _OpenVino}
+_RUNTIMES: dict[str, Callable[[bytes], Runtime]] = {"onnxruntime": _OnnxRuntime, "openvino": _OpenVino}
