@@ -172,6 +172,18 @@ def test_the_page_and_its_files_are_served_and_nothing_else(running: Running):
         assert running.get(path).status_code == 404
 
 
+def test_the_description_is_written_once_and_not_sent_again_to_who_has_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+):
+    first = running.get("/openapi.json")
+    monkeypatch.setattr("hilum.serving.app._describe", lambda _app: pytest.fail("built anew"))
+    again = running.get("/openapi.json")
+    assert again.content == first.content
+    known = running.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert running.get("/openapi.json", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
 def test_openapi_lists_every_route_with_examples(running: Running):
     schema = running.get("/openapi.json").json()
     listed = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,10 +178,23 @@ def _layers(service: Service, settings: ServiceSettings, table: AccessTable) -> 
 
 
 def _add_openapi(app: FastAPI) -> None:
-    @app.get("/openapi.json", tags=["about"], response_class=JSONResponse)
-    async def openapi() -> JSONResponse:
-        """Describe every route."""
-        return JSONResponse(_describe(app))
+    not_modified: dict[int | str, dict[str, Any]] = {304: {"description": "It is what If-None-Match names."}}
+
+    @app.get("/openapi.json", tags=["about"], response_class=JSONResponse, responses=not_modified)
+    async def openapi(request: Request) -> Response:
+        """Describe every route; written once, for anybody may ask for it at any rate."""
+        content, tag = _write_description(app)
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("If-None-Match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type="application/json", headers=headers)
+
+
+def _write_description(app: FastAPI) -> tuple[bytes, str]:
+    if not hasattr(app.state, "description"):
+        content = JSONResponse(_describe(app)).body
+        app.state.description = (bytes(content), f'"{sha256(content).hexdigest()[:32]}"')
+    return app.state.description  # type: ignore[no-any-return]
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
