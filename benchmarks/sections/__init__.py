@@ -9,8 +9,8 @@ from sections import (
     dicom_files,
     explanations,
     gate,
-    generalization,
     monitoring,
+    recipes,
     remedies,
     robustness,
     serving,
@@ -18,7 +18,7 @@ from sections import (
 )
 
 SECTIONS = (
-    generalization.section,
+    recipes.section,
     robustness.section,
     remedies.section,
     adaptation.section,

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from hilum.config.load import dump_config, load_config
 from hilum.data.phantom.film import draw_film
 from hilum.model.backbone import create_backbone
 
@@ -110,3 +111,20 @@ def test_training_table_keeps_what_may_not_train_out(tmp_path: Path):
     }
     kept_apart = {Path(row[0]).name: row[2] for row in csv.reader(elsewhere.read_text().splitlines())}
     assert kept_apart == {"path": "split", "b.png": "val", "d.png": "external", "e.png": "external"}
+
+
+def test_recipes_are_collected_with_what_their_settings_change(tmp_path: Path):
+    settings = dump_config(load_config(overrides=["augmentation.noise=4"]))
+    folder = tmp_path / "runs" / "noisy"
+    folder.mkdir(parents=True)
+    found = {"folds": {}, "whole": {}, "settings": settings}
+    (folder / "leave_one_out.json").write_text(json.dumps(found))
+    said = {"what": "Noise.", "command": "hilum leave-one-out", "verdict": "Not released."}
+    (folder / "recipe.json").write_text(json.dumps(said))
+    out = tmp_path / "recipes.json"
+    command = [sys.executable, BENCHMARKS / "recipes.py", tmp_path / "runs", "--out", out]
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row == {
+        "name": "noisy", **said, "settings": {"augmentation.noise": 4.0}, "folds": {}, "whole": {}
+    }  # fmt: skip
