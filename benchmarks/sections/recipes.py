@@ -21,8 +21,8 @@ def section() -> list[str]:
         f"`hilum leave-one-out`, collected by `python benchmarks/recipes.py` at {record['commit']};"
         " settings and every interval are in docs/measured/recipes.json. AUROC is of sick against normal, as"
         " the network is / adapted to the films without labels. Falls and changes are the largest of the 16"
-        f" counterfactuals on validation films; the aims are {_MAX_FALL} and {_MAX_FLIPPED}. Recipes are chosen"
-        " by left-out sources and validation; external sites were looked at and counted.",
+        f" counterfactuals on validation films; the aims are {_MAX_FALL} and {_MAX_FLIPPED}. Recipes are"
+        " chosen by left-out sources and validation; external sites were looked at and counted.",
         "",
         *table(header, [_row(row, sources, sites) for row in rows]),
     ]
