@@ -93,7 +93,7 @@ def fault_of_a_window(answers: list[RawAnswer]) -> str | None:
     slow = statuses[503]
     if not LIMIT - slow <= statuses[200] <= LIMIT:
         return f"{statuses[200]} passed, {slow} were not counted"
-    if statuses[200] + statuses[429] + slow != ASKED or slow > ASKED // 50:
+    if statuses[200] + statuses[429] + slow != ASKED or slow > ASKED // 10:
         return str(dict(statuses))
     waits = [int(answer.header("retry-after") or 0) for answer in answers if answer.status == 429]
     return None if all(1 <= wait <= 60 for wait in waits) else f"told to wait {min(waits)} to {max(waits)} s"
