@@ -1,7 +1,8 @@
 """Collect the recipes that were tried by `hilum leave-one-out` into docs/measured/recipes.json, failures too.
 
 Each folder of runs/ is one recipe: what the command wrote, finished or not, and `recipe.json` with `what` (a
-sentence), `command` and `verdict`.
+sentence), `command`, `verdict` and, if the test split was looked at, `test`: accuracy, macro_auroc and films
+of `hilum evaluate`.
 
     python benchmarks/recipes.py runs/
 """

@@ -27,8 +27,18 @@ def section() -> list[str]:
         *table(header, [_row(row, sources, sites) for row in rows]),
     ]
     for row in rows:
-        lines += [f"- **{row['name']}**: {row['what']} {row['verdict']}", f"  `{row['command']}`"]
+        lines += [f"- **{row['name']}**: {row['what']} {row['verdict']}{_test(row)}", f"  `{row['command']}`"]
     return [*lines, ""]
+
+
+def _test(row: Record) -> str:
+    test = row.get("test")
+    if test is None:
+        return " The test split was not looked at."
+    return (
+        f" Test split, looked at once by `hilum evaluate`: {test['films']} films, accuracy"
+        f" {figure(test['accuracy'])}, macro AUROC {figure(test['macro_auroc'])}."
+    )
 
 
 def _row(row: Record, sources: list[str], sites: list[str]) -> list[str]:
