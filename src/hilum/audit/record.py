@@ -78,7 +78,7 @@ def has_blocker(findings: Iterable[AuditFinding]) -> bool:
 
 
 def check_accepted(accepted: Mapping[str, str]) -> None:
-    """Refuse the code of no blocker: a misspelt one would accept nothing, and nobody would know.
+    """Refuse the code of no blocker: a misspelt one would silently accept nothing.
 
     Raises
     ------
