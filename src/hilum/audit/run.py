@@ -47,7 +47,7 @@ def run_audit(
     Raises
     ------
     EmptyDataset, DatasetError, ConfigError
-        If there is nothing to audit, the pattern names nobody, or an accepted code is unknown.
+        If there is nothing to audit, the pattern finds no patient, or an accepted code is unknown.
     """
     check_accepted(accepted)
     clock = _Clock("reading")
